@@ -1,0 +1,68 @@
+package daemon
+
+import (
+	"github.com/pasta-net/pasta/core/config"
+	"github.com/pasta-net/pasta/core/fwd"
+	"github.com/pasta-net/pasta/netcfg"
+)
+
+// LogLevel is the verbosity of a run.
+type LogLevel int
+
+// Levels from -q to --trace; LevelDefault is info, but warning for a spawned command.
+const (
+	LevelDefault LogLevel = iota
+	LevelQuiet
+	LevelDebug
+	LevelTrace
+)
+
+// Target tells which namespace to connect.
+// Exactly one of Command (possibly the empty default shell), PID and Netns is used.
+type Target struct {
+	// Spawn is set when a command or shell runs in new namespaces.
+	Spawn bool
+	// Command and its arguments; empty with Spawn: the login shell.
+	Command []string
+	// PID of a process whose namespaces are joined; 0: none.
+	PID int
+	// Netns is the path of a network namespace; /run/netns/NAME for a name.
+	Netns string
+	// Userns is the user namespace to join first. Empty with NetnsOnly: none.
+	Userns string
+	// NetnsOnly: neither join nor create a user namespace.
+	NetnsOnly bool
+	// NoNetnsQuit: do not watch for removal of the namespace.
+	NoNetnsQuit bool
+	// NoPIDNS: the command stays in the caller's PID namespace.
+	NoPIDNS bool
+}
+
+// Options is one run as asked for on a command line, validated as far as that
+// is possible without looking at the host.
+type Options struct {
+	// Name is the personality, for messages ("pasta").
+	Name string
+	// Version is the release text for the log header.
+	Version string
+
+	Level      LogLevel
+	Foreground bool
+	// LogFile with its size limit in bytes; empty: syslog when in background.
+	LogFile string
+	LogSize int
+	// PIDFile, PcapFile: empty for none.
+	PIDFile, PcapFile string
+	// RunAs is the --runas argument, empty for none.
+	RunAs string
+
+	Target Target
+	Net    netcfg.Options
+
+	TCP, UDP, ICMP bool
+	// Forwards are the inbound rules (-t, -u).
+	Forwards []fwd.Rule
+	FreeBind bool
+
+	Offload config.Offload
+}

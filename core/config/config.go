@@ -1,0 +1,129 @@
+// Package config is one resolved, validated run configuration of the core:
+// data only, filled in by a personality (see cmd and compat) from its flags and
+// from netcfg's plan, then read by the protocol packages. It is built before the
+// event loop starts and never changes afterwards.
+//
+// Import level: above fwd, below the protocol packages.
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/pasta-net/pasta/core/fwd"
+)
+
+// MaxMTU is the largest guest MTU: 65535 minus the Ethernet header.
+const MaxMTU = 65521
+
+// Config is everything that the core needs to know to serve one guest.
+type Config struct {
+	// MTU of the guest's link in bytes of IP packet. Zero: do not advertise
+	// any; frames are then bounded by 65535 bytes of packet.
+	MTU int
+	// OurMAC is the source address of our frames.
+	OurMAC [6]byte
+	// GuestMAC is the guest's address if known at start (pasta), else zero:
+	// broadcast until the first frame shows it.
+	GuestMAC [6]byte
+
+	// V4 and V6 are the addressing of each family.
+	V4, V6 Family
+	// OurLinkLocal is our own link-local address on the tap: source of NDP,
+	// RA and DHCPv6.
+	OurLinkLocal netip.Addr
+
+	// TCP, UDP and ICMP tell which protocols are served at all.
+	TCP, UDP, ICMP bool
+
+	// Link tells which link services answer.
+	Link Link
+
+	// Listen holds the configured inbound forwards, already bound.
+	Listen []Listener
+
+	// Timeouts of idle flows.
+	Timeouts Timeouts
+	// Offload switches of the tap. All true unless the user turned them off.
+	Offload Offload
+}
+
+// Family is the addressing of one IP version.
+type Family struct {
+	// Enabled is false when the family is switched off; frames of that family
+	// are then ignored completely, ARP and NDP included.
+	Enabled bool
+	// Guest is the address assigned to the guest. Invalid: none to assign.
+	Guest netip.Addr
+	// PrefixLen belongs to Guest; always 64 for IPv6.
+	PrefixLen int
+	// Gateway is the guest's default gateway. Invalid: none.
+	Gateway netip.Addr
+	// Our is our own address on the tap side, source of DHCP and of traffic
+	// that has no usable address of its own. IPv4: the gateway. IPv6: the
+	// gateway, global or link-local.
+	Our netip.Addr
+	// MapHostLoopback as destination means the host's loopback. Invalid: no
+	// such mapping.
+	MapHostLoopback netip.Addr
+	// MapGuestAddr as destination means the host's own address, which Guest
+	// shadows. Invalid: no such mapping.
+	MapGuestAddr netip.Addr
+	// DNSForward as destination with port 53 or 853 means DNSHost. Invalid:
+	// no such mapping.
+	DNSForward netip.Addr
+	// DNSHost is the host-side resolver for DNSForward.
+	DNSHost netip.Addr
+	// DNS lists the resolvers told to the guest, at most 3.
+	DNS []netip.Addr
+	// Outbound is the host-side source address of outbound flows. Invalid:
+	// the kernel chooses. Not used when the target is loopback.
+	Outbound netip.Addr
+	// OutboundIf binds host-side sockets of outbound flows to an interface.
+	OutboundIf string
+}
+
+// Link selects link services and what they tell the guest.
+type Link struct {
+	DHCP, DHCPv6, NDP, RA bool
+	// SendDNS and SendSearch tell whether resolvers and search domains are
+	// sent by DHCP, DHCPv6 and RA.
+	SendDNS, SendSearch bool
+	// Search is the list of search domains.
+	Search []string
+	// Hostname is DHCP option 12; FQDN is DHCP option 81 and DHCPv6 option 39.
+	Hostname, FQDN string
+}
+
+// Listener is one bound host socket of a forward. For TCP it is listening.
+type Listener struct {
+	// FD is the socket; the engine owns and closes it.
+	FD int
+	// Rule is the forward it belongs to and Port the host port it is bound to.
+	Rule fwd.Rule
+	Port uint16
+}
+
+// TargetPort is the guest port that connections to this listener go to.
+func (l Listener) TargetPort() uint16 { return l.Rule.Target + (l.Port - l.Rule.First) }
+
+// Timeouts are limits on idle and half-open flows. A zero field takes the
+// default named beside it.
+type Timeouts struct {
+	// UDP is for flows that saw one direction only (30 s), UDPStream for
+	// flows that saw replies (120 s).
+	UDP, UDPStream time.Duration
+	// ICMP is for idle echo flows (60 s).
+	ICMP time.Duration
+	// TCPSynRetries and TCPSynLinear are the host's net.ipv4.tcp_syn_retries
+	// (6) and net.ipv4.tcp_syn_linear_timeouts (4).
+	TCPSynRetries, TCPSynLinear int
+	// TCPRTOMax is net.ipv4.tcp_rto_max_ms (120 s).
+	TCPRTOMax time.Duration
+}
+
+// Offload switches off what the kernel would otherwise be asked for on the tap.
+type Offload struct {
+	// VnetHdr asks for the virtio-net header; the others need it.
+	VnetHdr, Checksum, TSO, USO bool
+}
