@@ -1,0 +1,85 @@
+// Package netnstest runs single tests inside fresh user and network namespaces
+// by starting the test binary again (tests only). It works as root and as an
+// ordinary user, because a new user namespace grants every capability over the
+// network namespace that is created with it.
+//
+// Import level: netcfg, but only from _test.go files.
+package netnstest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// childEnv names the test that the re-executed binary has to run in place.
+const childEnv = "PASTA_NETNSTEST_CHILD"
+
+// requireEnv, when set to 1, turns a refusal by the kernel into a failure.
+const requireEnv = "PASTA_REQUIRE_NETNS"
+
+// Run runs body in new user and network namespaces, as user 0 there. The test
+// that calls it must do nothing else: up to the call it is executed twice, once
+// by the ordinary test process and once by its copy in the namespaces. The test
+// is skipped if the kernel refuses namespaces, unless PASTA_REQUIRE_NETNS=1.
+func Run(t *testing.T, body func(t *testing.T)) {
+	t.Helper()
+	if os.Getenv(childEnv) == t.Name() {
+		body(t)
+		return
+	}
+	out, err := command(t.Name()).CombinedOutput()
+	switch {
+	case err == nil && ran(string(out), t.Name()):
+		t.Logf("in new namespaces:\n%s", out)
+	case refused(err) && os.Getenv(requireEnv) != "1":
+		t.Skipf("create user and network namespaces: %v", err)
+	default:
+		t.Errorf("in new namespaces: %v\n%s", err, out)
+	}
+}
+
+// command starts this binary for the one test name in new namespaces.
+func command(name string) *exec.Cmd {
+	c := exec.Command("/proc/self/exe", "-test.run="+pattern(name), "-test.v", "-test.count=1")
+	c.Env = append(os.Environ(), childEnv+"="+name)
+	c.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:                 syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,
+		UidMappings:                []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
+		GidMappings:                []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+		GidMappingsEnableSetgroups: false,
+		Pdeathsig:                  syscall.SIGKILL,
+	}
+	return c
+}
+
+// pattern is the -test.run expression that selects exactly the test name.
+func pattern(name string) string {
+	parts := strings.Split(name, "/")
+	for i, p := range parts {
+		parts[i] = "^" + regexp.QuoteMeta(p) + "$"
+	}
+	return strings.Join(parts, "/")
+}
+
+// ran tells whether the copy really executed the test: a pattern that selects
+// nothing would otherwise count as success.
+func ran(out, name string) bool {
+	return strings.Contains(out, fmt.Sprintf("--- PASS: %s ", name))
+}
+
+// refused tells whether starting failed because namespaces are not permitted
+// (EPERM), exhausted (ENOSPC, EUSERS) or not built in (EINVAL).
+func refused(err error) bool {
+	for _, e := range []error{syscall.EPERM, syscall.ENOSPC, syscall.EUSERS, syscall.EINVAL} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
