@@ -1,0 +1,23 @@
+package sys
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// SetPeekOff sets the offset from which MSG_PEEK reads; it then advances with each
+// peek and goes back with each consuming read. TCP has it since Linux 6.9;
+// older kernels answer EOPNOTSUPP.
+func SetPeekOff(fd, off int) syscall.Errno {
+	return SetInt(fd, unix.SOL_SOCKET, unix.SO_PEEK_OFF, off)
+}
+
+// SetLingerReset makes the next close of a TCP socket send RST instead of FIN.
+func SetLingerReset(fd int) syscall.Errno {
+	l := unix.Linger{Onoff: 1, Linger: 0}
+	_, _, errno := syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER,
+		uintptr(unsafe.Pointer(&l)), unsafe.Sizeof(l), 0)
+	return errno
+}

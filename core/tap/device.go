@@ -1,0 +1,43 @@
+// Package tap is the L2 link to the guest: devices that move frames (a kernel
+// tap), the virtio-net header with its offloads, and the Link that protocol packages
+// send packets through.
+//
+// Everything is owned by the event loop goroutine after set-up.
+//
+// Import level: above pcap, below fwd.
+package tap
+
+import "syscall"
+
+// Features tells what a device takes off our hands.
+type Features struct {
+	// VnetHdr: every frame is preceded by a virtio-net header. All other
+	// features need it.
+	VnetHdr bool
+	// Checksum: transport checksums may be left partial, both ways.
+	Checksum bool
+	// TSO4, TSO6: TCP super-frames of up to 64 KiB, both ways.
+	TSO4, TSO6 bool
+	// USO: UDP super-frames (Linux 6.2), both ways.
+	USO bool
+}
+
+// Device moves single frames. Implementations: TUN, and coretest's in-memory tap.
+type Device interface {
+	// FD is what the loop watches for readiness.
+	FD() int
+	// Features are fixed for the life of the device.
+	Features() Features
+	// Recv reads one frame, preceded by its virtio-net header if the device has
+	// the feature, into b; EAGAIN if there is none. A frame longer than b is cut.
+	Recv(b []byte) (int, syscall.Errno)
+	// Send writes hdr followed by payload as one frame. Neither slice is kept.
+	// EAGAIN, ENOBUFS: the queue is full; EIO: the link is down.
+	Send(hdr, payload []byte) syscall.Errno
+	// Close releases the device.
+	Close()
+}
+
+// RecvLen is the size of a buffer that holds any frame: virtio-net header,
+// Ethernet header and 64 KiB of packet, with room to see that one is too long.
+const RecvLen = VnetLen + 14 + 65536 + 8
