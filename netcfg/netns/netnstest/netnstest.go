@@ -53,7 +53,6 @@ func command(name string) *exec.Cmd {
 		UidMappings:                []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
 		GidMappings:                []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
 		GidMappingsEnableSetgroups: false,
-		Pdeathsig:                  syscall.SIGKILL,
 	}
 	return c
 }

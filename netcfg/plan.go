@@ -1,0 +1,148 @@
+package netcfg
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/pasta-net/pasta/core/config"
+	"github.com/pasta-net/pasta/netcfg/resolv"
+	"github.com/pasta-net/pasta/netcfg/rtnl"
+)
+
+// localIfName is the name of the namespace interface without any template.
+const localIfName = "tap0"
+
+// defaultTxQLen is the queue of the namespace interface in packets, the
+// kernel's default for Ethernet. TCP sizes its windows to fit into it.
+const defaultTxQLen = 1000
+
+// Plan is what a run shall look like: addressing for the core and, for the
+// namespace, what ConfigureNamespace puts into place.
+type Plan struct {
+	// Template4, Template6 name the host interfaces that were copied; empty
+	// in local mode and for a disabled family.
+	Template4, Template6 string
+	// V4, V6, OurLinkLocal and Link are for config.Config.
+	V4, V6       config.Family
+	OurLinkLocal netip.Addr
+	Link         config.Link
+	// OurMAC is the source of our frames.
+	OurMAC [6]byte
+	// Namespace is the side of the guest.
+	Namespace NamespacePlan
+	// Warnings and Infos are lines for the log, at these levels.
+	Warnings, Infos []string
+}
+
+// NamespacePlan is the wanted state of the guest's network namespace.
+type NamespacePlan struct {
+	// IfName is the name of the tap interface.
+	IfName string
+	// Configure is --config-net. Without it only lo is set up, and MAC.
+	Configure bool
+	// MTU in bytes (0: leave it), TxQLen in packets.
+	MTU, TxQLen int
+	// MAC of the interface; nil: the kernel's choice.
+	MAC *[6]byte
+	// Addrs and Routes are installed in this order. Interface indices are
+	// zero: they become that of the tap.
+	Addrs  []rtnl.Addr
+	Routes []rtnl.Route
+}
+
+// Config returns the part of the run configuration that follows from the plan;
+// protocols, listeners, timeouts and offloads are left to the caller.
+func (p Plan) Config() config.Config {
+	return config.Config{
+		MTU: p.Namespace.MTU, OurMAC: p.OurMAC,
+		V4: p.V4, V6: p.V6, OurLinkLocal: p.OurLinkLocal, Link: p.Link,
+	}
+}
+
+// Decide works out the plan from the host's state, its resolvers and the
+// user's wishes. Errors are wishes that the host cannot fulfil, in the words
+// that callers of pasta know.
+func Decide(host HostState, rc resolv.Conf, o Options) (Plan, error) {
+	if err := checkOptions(host, o); err != nil {
+		return Plan{}, err
+	}
+	var p Plan
+	if o.V6 && host.NoIPv6 {
+		o.V6 = false
+		p.Infos = append(p.Infos, "IPv6: disabled in the kernel, not used")
+	}
+	v4 := decideFamily(host, rc, o.family(rtnl.IPv4))
+	v6 := decideFamily(host, rc, o.family(rtnl.IPv6))
+	p.V4, p.V6, p.OurLinkLocal = v4.core, v6.core, v6.ourLinkLocal
+	p.Template4, p.Template6 = host.linkName(v4.template), host.linkName(v6.template)
+	p.OurMAC = o.OurMAC
+	p.Link = decideLink(p, o, rc)
+	p.Namespace = NamespacePlan{
+		IfName: ifName(p, o), Configure: o.ConfigNet, MTU: o.MTU, TxQLen: defaultTxQLen, MAC: o.NsMAC,
+	}
+	if o.ConfigNet {
+		p.Namespace.Addrs = append(v4.addrs, v6.addrs...)
+		p.Namespace.Routes = append(v4.routes, v6.routes...)
+	}
+	p.Infos = append(append(p.Infos, v4.infos...), v6.infos...)
+	p.Warnings = append(mtuWarnings(p), dnsWarnings(p, rc, o)...)
+	return p, nil
+}
+
+// checkOptions finds wishes that contradict the host's state.
+func checkOptions(host HostState, o Options) error {
+	if _, ok := host.linkNamed(o.Interface); o.Interface != "" && !ok {
+		return fmt.Errorf("Invalid interface name %s: No such device", o.Interface) //nolint:staticcheck // text of the contract
+	}
+	if !o.V4 && (!o.V6 || host.NoIPv6) {
+		return errors.New("IPv4 is switched off and IPv6 is disabled in the kernel: no protocol left")
+	}
+	return nil
+}
+
+// ifName names the namespace interface: as wished, else like its template.
+func ifName(p Plan, o Options) string {
+	for _, name := range []string{o.NsIfName, p.Template4, p.Template6} {
+		if name != "" {
+			return name
+		}
+	}
+	return localIfName
+}
+
+// decideLink selects the link services. --config-net already sets what an RA
+// would announce, and there is no DHCP without a router or an address to tell.
+func decideLink(p Plan, o Options, rc resolv.Conf) config.Link {
+	ndp := p.V6.Enabled && !o.NoNDP
+	return config.Link{
+		DHCP:       p.V4.Gateway.IsValid() && p.V4.Guest.IsValid() && !o.NoDHCP,
+		DHCPv6:     p.V6.Guest.IsValid() && !o.NoDHCPv6,
+		NDP:        ndp,
+		RA:         ndp && !o.NoRA && !o.ConfigNet,
+		SendDNS:    o.SendDNS,
+		SendSearch: o.SendSearch,
+		Search:     searchList(o, rc),
+		Hostname:   o.Hostname,
+		FQDN:       o.FQDN,
+	}
+}
+
+// mtuWarnings reports an MTU that a family cannot work with (RFC 791 section
+// 3.2, RFC 8200 section 5).
+func mtuWarnings(p Plan) (list []string) {
+	mtu := p.Namespace.MTU
+	if p.V4.Enabled && mtu < minMTU4 {
+		list = append(list, fmt.Sprintf("MTU %d is too small for IPv4 (minimum %d)", mtu, minMTU4))
+	}
+	if p.V6.Enabled && mtu < minMTU6 {
+		list = append(list, fmt.Sprintf("MTU %d is too small for IPv6 (minimum %d)", mtu, minMTU6))
+	}
+	return list
+}
+
+// Smallest MTU of each family in bytes.
+const (
+	minMTU4 = 68
+	minMTU6 = 1280
+)
