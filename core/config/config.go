@@ -81,6 +81,9 @@ type Family struct {
 	Outbound netip.Addr
 	// OutboundIf binds host-side sockets of outbound flows to an interface.
 	OutboundIf string
+	// Scope is the index of the template interface, on which the guest's
+	// link-local destinations are looked for (IPv6). Zero: there is none.
+	Scope uint32
 }
 
 // Link selects link services and what they tell the guest.

@@ -1,7 +1,8 @@
 // Package fwd holds the pure mapping decisions of the translator: which
 // host-side destination an outbound flow gets, which guest-side source an
 // inbound flow shows, and which forward (configured port mapping) applies.
-// Nothing here does I/O or keeps state; any goroutine may call it.
+// Nothing here does I/O. Rules are values for any goroutine; a Map, which notes the
+// guest's addresses, belongs to the event loop.
 //
 // Import level: above flow, tap and loop; below config.
 package fwd

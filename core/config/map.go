@@ -1,0 +1,32 @@
+package config
+
+import (
+	"github.com/pasta-net/pasta/core/fwd"
+	"github.com/pasta-net/pasta/core/packet"
+)
+
+// Map gives the address translation of c, with no guest address observed yet.
+// Every call makes a new one; a run has one only, shared by its handlers.
+func (c *Config) Map() *fwd.Map {
+	return &fwd.Map{
+		V4:           c.V4.familyMap(),
+		V6:           c.V6.familyMap(),
+		OurLinkLocal: packet.AddrFrom(c.OurLinkLocal),
+	}
+}
+
+func (f *Family) familyMap() fwd.FamilyMap {
+	return fwd.FamilyMap{
+		Guest:           packet.AddrFrom(f.Guest),
+		Our:             packet.AddrFrom(f.Our),
+		Gateway:         packet.AddrFrom(f.Gateway),
+		MapHostLoopback: packet.AddrFrom(f.MapHostLoopback),
+		MapGuestAddr:    packet.AddrFrom(f.MapGuestAddr),
+		DNSForward:      packet.AddrFrom(f.DNSForward),
+		DNSHost:         packet.AddrFrom(f.DNSHost),
+		Outbound:        packet.AddrFrom(f.Outbound),
+		OutboundIf:      f.OutboundIf,
+		Scope:           f.Scope,
+		Enabled:         f.Enabled,
+	}
+}

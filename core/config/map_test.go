@@ -1,0 +1,31 @@
+package config
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/pasta-net/pasta/core/fwd"
+	"github.com/pasta-net/pasta/core/packet"
+)
+
+func TestMapCarriesEveryField(t *testing.T) {
+	a := func(last byte) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, last}) }
+	m := func(last byte) packet.Addr { return packet.AddrFrom4([4]byte{10, 0, 0, last}) }
+	c := Config{
+		V4: Family{
+			Enabled: true, Guest: a(1), Gateway: a(2), Our: a(3), MapHostLoopback: a(4), MapGuestAddr: a(5),
+			DNSForward: a(6), DNSHost: a(7), Outbound: a(8), OutboundIf: "eth0", Scope: 9,
+		},
+		OurLinkLocal: netip.MustParseAddr("fe80::1"),
+	}
+	want := fwd.Map{
+		V4: fwd.FamilyMap{
+			Enabled: true, Guest: m(1), Gateway: m(2), Our: m(3), MapHostLoopback: m(4), MapGuestAddr: m(5),
+			DNSForward: m(6), DNSHost: m(7), Outbound: m(8), OutboundIf: "eth0", Scope: 9,
+		},
+		OurLinkLocal: packet.AddrFrom(netip.MustParseAddr("fe80::1")),
+	}
+	if got := *c.Map(); got != want {
+		t.Errorf("Map() = %+v, want %+v", got, want)
+	}
+}
