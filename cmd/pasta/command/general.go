@@ -1,0 +1,99 @@
+package command
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/pasta-net/pasta/cmd/pasta/daemon"
+)
+
+// minLogSize is the smallest limit of the log file, in bytes.
+const minLogSize = 5 * 8192
+
+// generalOptions are the options of pasta-cli.md section 2.1.
+func (s *settings) generalOptions() []option {
+	o := &s.opts
+	return []option{
+		{name: "debug", short: "d", on: s.debug,
+			usage: "Print debug messages on standard error, none to the system log"},
+		{name: "trace", on: s.trace, usage: "Print messages per packet and event too, implies --debug"},
+		{name: "quiet", short: "q", on: s.quiet, usage: "Print no information, only warnings and errors"},
+		{name: "foreground", short: "f", on: turnOn(&o.Foreground),
+			usage: "Do not run in background, implied by a command"},
+		{name: "stderr", short: "e", on: s.deprecatedStderr, usage: "Accepted without effect, for old callers"},
+		{name: "log-file", short: "l", set: store(&o.LogFile), complete: CompleteFile,
+			usage: "Log to `PATH` instead of the system log"},
+		{name: "log-size", set: s.logSize, def: "1048576",
+			usage: "Cut the log file when it exceeds `BYTES`, at least 40960"},
+		{name: "runas", set: s.runAs, usage: "Run as `UID|UID:GID|LOGIN|LOGIN:GROUP`"},
+		{name: "pcap", short: "p", set: store(&o.PcapFile), complete: CompleteFile,
+			usage: "Capture the frames of the namespace interface to `FILE`"},
+		{name: "pid", short: "P", set: store(&o.PIDFile), complete: CompleteFile,
+			usage: "Write the process ID to `FILE` when everything is set up"},
+		{name: "fd", short: "F", set: checkFD, usage: "Accepted without effect: descriptor `FD` of a guest, for passt"},
+		{name: "stats", set: ignoringArgument(func() error { return notYet("stats") }),
+			usage: "Print event counters every `SECONDS` (not supported yet)"},
+		{name: "conf-path", short: "c", set: ignoringArgument(func() error { return notYet("conf-path") }),
+			usage: "Serve changes of forwards on the socket `PATH` (not supported yet)", complete: CompleteFile},
+		{name: "chroot-fallback", on: func() error { return notYet("chroot-fallback") },
+			usage: "Use chroot where pivot_root fails (not supported yet)"},
+		{name: "help", short: "h", on: func() error { return &stop{text: s.usage()} },
+			usage: "Print this help on standard output and exit"},
+		{name: "version", on: func() error { return &stop{text: versionText(o.Name, o.Version)} },
+			usage: "Print the version on standard output and exit"},
+	}
+}
+
+// debug cancels --quiet but leaves --trace, which includes it.
+func (s *settings) debug() error {
+	s.opts.Level = max(s.opts.Level, daemon.LevelDebug)
+	return nil
+}
+
+func (s *settings) trace() error {
+	s.opts.Level = daemon.LevelTrace
+	return nil
+}
+
+// quiet cancels --debug and --trace.
+func (s *settings) quiet() error {
+	s.opts.Level = daemon.LevelQuiet
+	return nil
+}
+
+func (s *settings) deprecatedStderr() error {
+	s.warn("--stderr will be dropped soon")
+	return nil
+}
+
+func (s *settings) logSize(text string) error {
+	size, err := parseInteger(text)
+	if err != nil || size < minLogSize {
+		return errorText("Invalid --log-size: %s", text)
+	}
+	s.opts.LogSize = size
+	return nil
+}
+
+// runAs keeps the identity in numbers, so that nobody looks it up twice.
+func (s *settings) runAs(text string) error {
+	uid, gid, err := resolveIdentity(text)
+	if err != nil {
+		return errorText("Invalid --runas option: %s", text)
+	}
+	s.opts.RunAs = fmt.Sprintf("%d:%d", uid, gid)
+	return nil
+}
+
+// checkFD validates -F, which pasta accepts for the sake of scripts shared with
+// passt.
+func checkFD(text string) error {
+	fd, err := parseInteger(text)
+	if err != nil || fd <= 2 {
+		return errorText("Invalid --fd: %s", text)
+	}
+	if _, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)); err != nil {
+		return errorText("Could not move --fd descriptor: Bad file descriptor")
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package command
+
+import (
+	"net"
+
+	"github.com/pasta-net/pasta/core/config"
+)
+
+// Smallest MTU of each family, in bytes (RFC 791 section 3.2, RFC 8200 section 5).
+const (
+	minMTU4 = 68
+	minMTU6 = 1280
+)
+
+// maxIfName is the longest interface name in bytes (IFNAMSIZ with its final NUL).
+const maxIfName = 15
+
+// linkOptions are the options of pasta-cli.md section 2.2 about interfaces.
+func (s *settings) linkOptions() []option {
+	n := &s.opts.Net
+	return []option{
+		{name: "mtu", short: "m", set: s.mtu, def: "65520",
+			usage: "Assign and advertise an MTU of `BYTES`, 0: none"},
+		{name: "interface", short: "i", set: s.templateInterface, complete: CompleteInterface,
+			usage: "Take addresses and routes from interface `NAME`"},
+		{name: "outbound-if4", set: ifName(&n.OutboundIf4), complete: CompleteInterface,
+			usage: "Bind IPv4 sockets of outbound flows to interface `NAME`"},
+		{name: "outbound-if6", set: ifName(&n.OutboundIf6), complete: CompleteInterface,
+			usage: "Bind IPv6 sockets of outbound flows to interface `NAME`"},
+		{name: "ns-ifname", short: "I", set: ifName(&n.NsIfName), def: "name of the template interface, or tap0",
+			usage: "Name of the interface in the namespace: `NAME`"},
+		{name: "ns-mac-addr", set: s.nsMAC, usage: "Hardware address `MAC` of the interface in the namespace"},
+		{name: "mac-addr", short: "M", set: s.ourMAC, def: "9a:55:9a:55:9a:55",
+			usage: "Use `MAC` as source of the frames we send"},
+		{name: "ipv4-only", short: "4", on: s.ipv4Only, usage: "Disable IPv6"},
+		{name: "ipv6-only", short: "6", on: s.ipv6Only, usage: "Disable IPv4"},
+		{name: "config-net", on: turnOn(&n.ConfigNet),
+			usage: "Configure addresses, routes and MTU in the namespace"},
+		{name: "no-copy-routes", on: s.noCopyRoutes,
+			usage: "Install the default route only; deprecated, needs --config-net"},
+		{name: "no-copy-addrs", on: s.noCopyAddrs,
+			usage: "Install a single address only; deprecated, needs --config-net"},
+		{name: "splice-only", on: func() error { return notYet("splice-only") },
+			usage: "No interface, only loopback forwards (not supported yet)"},
+	}
+}
+
+func (s *settings) mtu(text string) error {
+	mtu, err := parseInteger(text)
+	if err != nil {
+		return errorText("Invalid MTU: %s", text)
+	}
+	if mtu > config.MaxMTU {
+		return errorText("MTU %d too large (max %d)", mtu, config.MaxMTU)
+	}
+	s.opts.Net.MTU = mtu
+	return nil
+}
+
+// warnSmallMTU tells which enabled families do not work with the MTU. The
+// contract counts 0, which assigns no MTU at all, as too small.
+func (s *settings) warnSmallMTU() {
+	n := &s.opts.Net
+	if n.V4 && n.MTU < minMTU4 {
+		s.warn("MTU %d is too small for IPv4 (minimum %d)", n.MTU, minMTU4)
+	}
+	if n.V6 && n.MTU < minMTU6 {
+		s.warn("MTU %d is too small for IPv6 (minimum %d)", n.MTU, minMTU6)
+	}
+}
+
+// templateInterface sets -i, the only interface that must exist at this point.
+func (s *settings) templateInterface(name string) error {
+	if _, err := net.InterfaceByName(name); err != nil {
+		return errorText("Invalid interface name %s: No such device", name)
+	}
+	s.opts.Net.Interface = name
+	return nil
+}
+
+// ifName returns a "set" function for an interface name of which only the length
+// is checked.
+func ifName(target *string) func(string) error {
+	return func(name string) error {
+		if name == "" || len(name) > maxIfName {
+			return errorText("Invalid interface name: %s", name)
+		}
+		*target = name
+		return nil
+	}
+}
+
+func (s *settings) nsMAC(text string) error {
+	mac, err := parseMAC(text)
+	s.opts.Net.NsMAC = &mac
+	return err
+}
+
+func (s *settings) ourMAC(text string) (err error) {
+	s.opts.Net.OurMAC, err = parseMAC(text)
+	return err
+}
+
+// ipv4Only and ipv6Only cancel each other.
+func (s *settings) ipv4Only() error {
+	s.opts.Net.V4, s.opts.Net.V6 = true, false
+	return nil
+}
+
+func (s *settings) ipv6Only() error {
+	s.opts.Net.V4, s.opts.Net.V6 = false, true
+	return nil
+}
+
+func (s *settings) noCopyRoutes() error {
+	s.warn("--no-copy-routes will be dropped soon")
+	s.opts.Net.NoCopyRoutes = true
+	return nil
+}
+
+func (s *settings) noCopyAddrs() error {
+	s.warn("--no-copy-addrs will be dropped soon")
+	s.opts.Net.NoCopyAddrs = true
+	return nil
+}

@@ -1,0 +1,34 @@
+// Command pasta connects network namespaces, and later virtual machines, to the
+// network of the host without privileges. One binary serves under several names:
+// the program name chooses the personality.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/pasta-net/pasta/cmd/pasta/command"
+	"github.com/pasta-net/pasta/cmd/pasta/daemon"
+)
+
+func main() {
+	if exit, handled := daemon.Reentry(); handled {
+		os.Exit(exit)
+	}
+	os.Exit(run(os.Args))
+}
+
+// run starts the personality that the program name asks for and returns the exit
+// status.
+func run(argv []string) int {
+	name, ok := personality(argv)
+	switch {
+	case !ok:
+		fmt.Fprintln(os.Stderr, `Cannot determine mode, invoke as "passt" or "pasta"`)
+		return 1
+	case name != "pasta":
+		fmt.Fprintf(os.Stderr, "%s: not supported yet, this release only runs as pasta\n", name)
+		return 1
+	}
+	return command.Pasta(argv[1:])
+}
