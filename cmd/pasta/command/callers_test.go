@@ -1,0 +1,193 @@
+package command
+
+import (
+	"errors"
+	"io"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/pasta-net/pasta/cmd/pasta/daemon"
+	"github.com/pasta-net/pasta/core/fwd"
+)
+
+// The command lines of podman.md and rootlesskit.md section 2, word by word.
+
+const podmanNetns = "/run/user/1000/netns/netns-3c0f1e5a-9a6c-4f29-b5a8-6f2b9c0d1e2f"
+
+func TestPodmanWithPorts(t *testing.T) {
+	args := strings.Fields("--config-net -t 10.66.0.2/5001-5001:5001-5001 -u ::1/5353-5353:53-53 " +
+		"--dns-forward 169.254.1.1 -T none -U none --no-map-gw --quiet --netns " + podmanNetns +
+		" --map-guest-addr 169.254.1.2")
+	checkOptions(t, args, wanted(func(o *daemon.Options) {
+		podmanDefaults(o)
+		o.Forwards = []fwd.Rule{
+			{Proto: fwd.TCP, Listen: addr("10.66.0.2"), First: 5001, Last: 5001, Target: 5001},
+			{Proto: fwd.UDP, Listen: addr("::1"), First: 5353, Last: 5353, Target: 53},
+		}
+	}))
+}
+
+// podmanDefaults is what Podman 5.3 and later asks for in every case.
+func podmanDefaults(o *daemon.Options) {
+	o.Foreground, o.Level = false, daemon.LevelQuiet
+	o.Target = daemon.Target{Netns: podmanNetns, NetnsOnly: true}
+	o.Net.ConfigNet, o.Net.NoRA, o.Net.NoMapGW = true, true, true
+	o.Net.DNSForward4, o.Net.MapGuestAddr4 = addr("169.254.1.1"), addr("169.254.1.2")
+}
+
+func TestPodmanVersions(t *testing.T) {
+	none := " -t none -u none -T none -U none --no-map-gw"
+	tests := []struct {
+		name, args string
+		want       func(o *daemon.Options)
+	}{
+		{"4.4", "--config-net" + none + " --netns " + podmanNetns, func(o *daemon.Options) {
+			podmanDefaults(o)
+			o.Level, o.Net.DNSForward4, o.Net.MapGuestAddr4 = daemon.LevelDefault, netip.Addr{}, netip.Addr{}
+		}},
+		{"5.0", "--config-net --dns-forward 169.254.0.1" + none + " --quiet --netns " + podmanNetns,
+			func(o *daemon.Options) {
+				podmanDefaults(o)
+				o.Net.DNSForward4, o.Net.MapGuestAddr4 = addr("169.254.0.1"), netip.Addr{}
+			}},
+		{"5.3 to 5.8", "--config-net --dns-forward 169.254.1.1" + none + " --quiet --netns " + podmanNetns +
+			" --map-guest-addr 169.254.1.2", podmanDefaults},
+		{"bridge", "--config-net --pid /run/user/1000/containers/networks/rootless-netns/rootless-netns-conn.pid" +
+			" --dns-forward 169.254.1.1" + none + " --quiet --netns " + podmanNetns + " --map-guest-addr 169.254.1.2",
+			func(o *daemon.Options) {
+				podmanDefaults(o)
+				o.PIDFile = "/run/user/1000/containers/networks/rootless-netns/rootless-netns-conn.pid"
+			}},
+		{"user options", "--config-net -a 192.0.2.7 -g 192.0.2.1 -n 24 -m 1280 -4 -I eth7 --pid /tmp/p --debug" +
+			" --dns-forward 169.254.1.1" + none + " --netns " + podmanNetns + " --map-guest-addr 169.254.1.2",
+			func(o *daemon.Options) {
+				podmanDefaults(o)
+				o.Level, o.PIDFile = daemon.LevelDebug, "/tmp/p"
+				o.Net.Address4, o.Net.Gateway4, o.Net.PrefixLen4 = addr("192.0.2.7"), addr("192.0.2.1"), 24
+				o.Net.MTU, o.Net.V6, o.Net.NsIfName = 1280, false, "eth7"
+			}},
+		{"port with interface", "--config-net --tcp-ports 10.66.0.2%eth0/5001:5001 --udp-ports ::1%lo/5002:5002" +
+			" --dns-forward 169.254.1.1 -T none -U none --no-map-gw --quiet --netns " + podmanNetns +
+			" --map-guest-addr 169.254.1.2",
+			func(o *daemon.Options) {
+				podmanDefaults(o)
+				o.Forwards = []fwd.Rule{
+					{Proto: fwd.TCP, Listen: addr("10.66.0.2"), IfName: "eth0", First: 5001, Last: 5001, Target: 5001},
+					{Proto: fwd.UDP, Listen: addr("::1"), IfName: "lo", First: 5002, Last: 5002, Target: 5002},
+				}
+			}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			checkOptions(t, strings.Fields(tt.args), wanted(tt.want))
+		})
+	}
+}
+
+const rootlessKitNet = " --address=10.0.2.100 --netmask=24 --gateway=10.0.2.2 --dns-forward=10.0.2.3"
+
+func rootlessKitDefaults(o *daemon.Options) {
+	o.Foreground = false
+	o.Target = daemon.Target{PID: 4711}
+	o.Net.NsIfName, o.Net.MTU = "tap0", 65520
+	o.Net.Address4, o.Net.PrefixLen4 = addr("10.0.2.100"), 24
+	o.Net.Gateway4, o.Net.DNSForward4 = addr("10.0.2.2"), addr("10.0.2.3")
+	o.Net.V6 = false
+}
+
+func TestRootlessKitVersions(t *testing.T) {
+	tests := []struct {
+		name, args string
+		want       func(o *daemon.Options)
+	}{
+		{"2.0 to 2.2", "--foreground --stderr --ns-ifname=tap0 --mtu=65520 --no-dhcp --no-ra" + rootlessKitNet +
+			" --no-map-gw --ipv4-only --tcp-ports=none --udp-ports=none 4711",
+			func(o *daemon.Options) {
+				rootlessKitDefaults(o)
+				o.Foreground, o.Net.NoDHCP, o.Net.NoRA, o.Net.NoMapGW = true, true, true, true
+			}},
+		{"2.3 to 3.0", "--stderr --ns-ifname=tap0 --mtu=65520 --config-net" + rootlessKitNet +
+			" --ipv4-only --tcp-ports=none --udp-ports=none 4711",
+			func(o *daemon.Options) {
+				rootlessKitDefaults(o)
+				o.Net.ConfigNet, o.Net.NoRA = true, true
+			}},
+		{"3.1 detached", "--stderr --ns-ifname=tap0 --mtu=65520 --config-net" + rootlessKitNet +
+			" --no-map-gw --tcp-ns=none --udp-ns=none --tcp-ports=none --udp-ports=none" +
+			" --userns=/proc/4711/ns/user --netns=/proc/4711/root/run/user/1000/dockerd-rootless/netns",
+			func(o *daemon.Options) {
+				rootlessKitDefaults(o)
+				o.Net.ConfigNet, o.Net.NoRA, o.Net.NoMapGW, o.Net.V6 = true, true, true, true
+				o.Target = daemon.Target{
+					Userns: "/proc/4711/ns/user", Netns: "/proc/4711/root/run/user/1000/dockerd-rootless/netns",
+				}
+			}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			checkOptions(t, strings.Fields(tt.args), wanted(tt.want))
+		})
+	}
+}
+
+// TestRootlessKitMissingFeatures holds the lines that need what is missing: they
+// fail by name, and the probes fail so that RootlessKit does without.
+func TestRootlessKitMissingFeatures(t *testing.T) {
+	start := "--stderr --ns-ifname=tap0 --mtu=65520 --config-net" + rootlessKitNet + " --ipv4-only "
+	tests := []struct{ name, args, want string }{
+		{"implicit port driver", start + "--tcp-ports=auto --udp-ports=auto 4711", "not supported yet: --tcp-ports auto"},
+		{"host-lo-to-ns-lo", start + "--tcp-ports=none --udp-ports=none --host-lo-to-ns-lo 4711",
+			"not supported yet: --host-lo-to-ns-lo"},
+		{"pesto", start + "--tcp-ports=none --udp-ports=none --conf-path=/run/.pasta.sock 4711", "not supported yet: --conf-path"},
+		{"probe of host-lo-to-ns-lo", "--host-lo-to-ns-lo --version", "not supported yet: --host-lo-to-ns-lo"},
+		{"probe of pesto", "--conf-path=/dev/null --version", "not supported yet: --conf-path"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := Parse(strings.Fields(tt.args), io.Discard); err == nil || err.Error() != tt.want {
+				t.Errorf("Parse = %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestSlirp4netnsWrapper(t *testing.T) {
+	args := strings.Fields("-q --ipv4-only -a 10.0.2.0 -n 24 -g 10.0.2.2 --dns-forward 10.0.2.3 -m 1500 " +
+		"--no-ndp --no-dhcpv6 --no-dhcp -P /tmp/pid 4711")
+	checkOptions(t, args, wanted(func(o *daemon.Options) {
+		rootlessKitDefaults(o)
+		o.Level, o.PIDFile = daemon.LevelQuiet, "/tmp/pid"
+		o.Net.NsIfName, o.Net.MTU, o.Net.Address4 = "", 1500, addr("10.0.2.0")
+		o.Net.NoNDP, o.Net.NoDHCPv6, o.Net.NoDHCP = true, true, true
+	}))
+}
+
+func TestVersionAndHelpWinOverLaterGarbage(t *testing.T) {
+	tests := []struct{ args, first string }{
+		{"--version", "pasta " + Version()},
+		{"--version --foo", "pasta " + Version()},
+		{"-m 1500 --version -m x", "pasta " + Version()},
+		{"--help --foo", "Usage: pasta [OPTION]... [COMMAND] [ARGS]..."},
+		{"-qh", "Usage: pasta [OPTION]... [COMMAND] [ARGS]..."},
+	}
+	for _, tt := range tests {
+		t.Run(tt.args, func(t *testing.T) {
+			_, err := Parse(strings.Fields(tt.args), io.Discard)
+			var done *stop
+			if !errors.As(err, &done) {
+				t.Fatalf("Parse = %v, want the end of parsing with a text", err)
+			}
+			if first, _, _ := strings.Cut(done.text, "\n"); first != tt.first {
+				t.Errorf("first line = %q, want %q", first, tt.first)
+			}
+		})
+	}
+}
+
+func TestVersionTextEndsWithBlankLine(t *testing.T) {
+	text := versionText("pasta", "1.2")
+	if !strings.HasPrefix(text, "pasta 1.2\n") || !strings.HasSuffix(text, "\n\n") {
+		t.Errorf("version text = %q", text)
+	}
+}
