@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -54,4 +55,13 @@ func TestRefusedIsAboutNamespaces(t *testing.T) {
 	if refused(nil) || refused(errors.New("exit status 1")) {
 		t.Error("no errno: got true, want false")
 	}
+}
+
+func TestIPRunsInTheNamespace(t *testing.T) {
+	Run(t, func(t *testing.T) {
+		out := IP(t, "link set lo up\nlink show lo\n")
+		if !strings.Contains(out, "LOOPBACK,UP") {
+			t.Errorf("link show lo: got %q, want it up", out)
+		}
+	})
 }
