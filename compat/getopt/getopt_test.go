@@ -75,14 +75,20 @@ func TestParse(t *testing.T) {
 		{name: "cluster ending in a value", args: []string{"-dm1500"}, set: []string{"debug=true", "mtu=1500"}},
 		{name: "= belongs to a short value", args: []string{"-m=1"}, set: []string{"mtu==1"}},
 		{name: "order is kept", args: []string{"-m1", "-d", "-m2"}, set: []string{"mtu=1", "debug=true", "mtu=2"}},
-		{name: "first operand ends options", args: []string{"-d", "ls", "-f"},
-			set: []string{"debug=true"}, operands: []string{"ls", "-f"}},
-		{name: "double dash ends options", args: []string{"-d", "--", "-f"},
-			set: []string{"debug=true"}, operands: []string{"-f"}},
+		{
+			name: "first operand ends options", args: []string{"-d", "ls", "-f"},
+			set: []string{"debug=true"}, operands: []string{"ls", "-f"},
+		},
+		{
+			name: "double dash ends options", args: []string{"-d", "--", "-f"},
+			set: []string{"debug=true"}, operands: []string{"-f"},
+		},
 		{name: "single dash is an operand", args: []string{"-", "-d"}, operands: []string{"-", "-d"}},
 		{name: "empty operand", args: []string{"", "-d"}, operands: []string{"", "-d"}},
-		{name: "permute", args: []string{"12", "-d", "tap0", "--", "-f"}, permute: true,
-			set: []string{"debug=true"}, operands: []string{"12", "tap0", "-f"}},
+		{
+			name: "permute", args: []string{"12", "-d", "tap0", "--", "-f"}, permute: true,
+			set: []string{"debug=true"}, operands: []string{"12", "tap0", "-f"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -118,8 +124,11 @@ func TestUsageErrors(t *testing.T) {
 		{"abbreviated without value", []string{"--mt"}, "pasta: option '--mtu' requires an argument"},
 		{"value not allowed", []string{"--debug=1"}, "pasta: option '--debug' doesn't allow an argument"},
 		{"ambiguous", []string{"--ma"}, "pasta: option '--ma' is ambiguous; possibilities: '--mac-addr' '--map-guest-addr'"},
-		{"ambiguous with value", []string{"--ma=1"},
-			"pasta: option '--ma=1' is ambiguous; possibilities: '--mac-addr' '--map-guest-addr'"},
+		{
+			"ambiguous with value",
+			[]string{"--ma=1"},
+			"pasta: option '--ma=1' is ambiguous; possibilities: '--mac-addr' '--map-guest-addr'",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -9,20 +9,34 @@ import (
 // addressOptions are the options of pasta-cli.md section 2.2 about addresses.
 func (s *settings) addressOptions() []option {
 	return []option{
-		{name: "address", short: "a", set: s.address,
-			usage: "Assign `ADDR[/LEN]`, once per family, instead of the host's addresses"},
-		{name: "netmask", short: "n", set: s.netmask,
-			usage: "Length or dotted form `MASK` of the prefix of the IPv4 address given by --address"},
-		{name: "gateway", short: "g", set: s.gateway,
-			usage: "Default gateway `ADDR`, once per family, instead of the host's routes"},
-		{name: "outbound", short: "o", set: s.outbound,
-			usage: "Source `ADDR` of outbound flows on the host, once per family"},
-		{name: "map-host-loopback", set: s.mapHostLoopback, def: "the gateway",
-			usage: "Let the namespace reach the host's loopback at `ADDR`, once per family, or none"},
-		{name: "no-map-gw", on: turnOn(&s.opts.Net.NoMapGW),
-			usage: "Do not map the gateway to the host's loopback"},
-		{name: "map-guest-addr", set: s.mapGuestAddr,
-			usage: "Let the namespace reach the host's own address at `ADDR`, once per family, or none"},
+		{
+			name: "address", short: "a", set: s.address,
+			usage: "Assign `ADDR[/LEN]`, once per family, instead of the host's addresses",
+		},
+		{
+			name: "netmask", short: "n", set: s.netmask,
+			usage: "Length or dotted form `MASK` of the prefix of the IPv4 address given by --address",
+		},
+		{
+			name: "gateway", short: "g", set: s.gateway,
+			usage: "Default gateway `ADDR`, once per family, instead of the host's routes",
+		},
+		{
+			name: "outbound", short: "o", set: s.outbound,
+			usage: "Source `ADDR` of outbound flows on the host, once per family",
+		},
+		{
+			name: "map-host-loopback", set: s.mapHostLoopback, def: "the gateway",
+			usage: "Let the namespace reach the host's loopback at `ADDR`, once per family, or none",
+		},
+		{
+			name: "no-map-gw", on: turnOn(&s.opts.Net.NoMapGW),
+			usage: "Do not map the gateway to the host's loopback",
+		},
+		{
+			name: "map-guest-addr", set: s.mapGuestAddr,
+			usage: "Let the namespace reach the host's own address at `ADDR`, once per family, or none",
+		},
 	}
 }
 

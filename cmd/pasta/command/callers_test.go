@@ -46,37 +46,45 @@ func TestPodmanVersions(t *testing.T) {
 			podmanDefaults(o)
 			o.Level, o.Net.DNSForward4, o.Net.MapGuestAddr4 = daemon.LevelDefault, netip.Addr{}, netip.Addr{}
 		}},
-		{"5.0", "--config-net --dns-forward 169.254.0.1" + none + " --quiet --netns " + podmanNetns,
+		{
+			"5.0", "--config-net --dns-forward 169.254.0.1" + none + " --quiet --netns " + podmanNetns,
 			func(o *daemon.Options) {
 				podmanDefaults(o)
 				o.Net.DNSForward4, o.Net.MapGuestAddr4 = addr("169.254.0.1"), netip.Addr{}
-			}},
+			},
+		},
 		{"5.3 to 5.8", "--config-net --dns-forward 169.254.1.1" + none + " --quiet --netns " + podmanNetns +
 			" --map-guest-addr 169.254.1.2", podmanDefaults},
-		{"bridge", "--config-net --pid /run/user/1000/containers/networks/rootless-netns/rootless-netns-conn.pid" +
-			" --dns-forward 169.254.1.1" + none + " --quiet --netns " + podmanNetns + " --map-guest-addr 169.254.1.2",
+		{
+			"bridge", "--config-net --pid /run/user/1000/containers/networks/rootless-netns/rootless-netns-conn.pid" +
+				" --dns-forward 169.254.1.1" + none + " --quiet --netns " + podmanNetns + " --map-guest-addr 169.254.1.2",
 			func(o *daemon.Options) {
 				podmanDefaults(o)
 				o.PIDFile = "/run/user/1000/containers/networks/rootless-netns/rootless-netns-conn.pid"
-			}},
-		{"user options", "--config-net -a 192.0.2.7 -g 192.0.2.1 -n 24 -m 1280 -4 -I eth7 --pid /tmp/p --debug" +
-			" --dns-forward 169.254.1.1" + none + " --netns " + podmanNetns + " --map-guest-addr 169.254.1.2",
+			},
+		},
+		{
+			"user options", "--config-net -a 192.0.2.7 -g 192.0.2.1 -n 24 -m 1280 -4 -I eth7 --pid /tmp/p --debug" +
+				" --dns-forward 169.254.1.1" + none + " --netns " + podmanNetns + " --map-guest-addr 169.254.1.2",
 			func(o *daemon.Options) {
 				podmanDefaults(o)
 				o.Level, o.PIDFile = daemon.LevelDebug, "/tmp/p"
 				o.Net.Address4, o.Net.Gateway4, o.Net.PrefixLen4 = addr("192.0.2.7"), addr("192.0.2.1"), 24
 				o.Net.MTU, o.Net.V6, o.Net.NsIfName = 1280, false, "eth7"
-			}},
-		{"port with interface", "--config-net --tcp-ports 10.66.0.2%eth0/5001:5001 --udp-ports ::1%lo/5002:5002" +
-			" --dns-forward 169.254.1.1 -T none -U none --no-map-gw --quiet --netns " + podmanNetns +
-			" --map-guest-addr 169.254.1.2",
+			},
+		},
+		{
+			"port with interface", "--config-net --tcp-ports 10.66.0.2%eth0/5001:5001 --udp-ports ::1%lo/5002:5002" +
+				" --dns-forward 169.254.1.1 -T none -U none --no-map-gw --quiet --netns " + podmanNetns +
+				" --map-guest-addr 169.254.1.2",
 			func(o *daemon.Options) {
 				podmanDefaults(o)
 				o.Forwards = []fwd.Rule{
 					{Proto: fwd.TCP, Listen: addr("10.66.0.2"), IfName: "eth0", First: 5001, Last: 5001, Target: 5001},
 					{Proto: fwd.UDP, Listen: addr("::1"), IfName: "lo", First: 5002, Last: 5002, Target: 5002},
 				}
-			}},
+			},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -101,28 +109,34 @@ func TestRootlessKitVersions(t *testing.T) {
 		name, args string
 		want       func(o *daemon.Options)
 	}{
-		{"2.0 to 2.2", "--foreground --stderr --ns-ifname=tap0 --mtu=65520 --no-dhcp --no-ra" + rootlessKitNet +
-			" --no-map-gw --ipv4-only --tcp-ports=none --udp-ports=none 4711",
+		{
+			"2.0 to 2.2", "--foreground --stderr --ns-ifname=tap0 --mtu=65520 --no-dhcp --no-ra" + rootlessKitNet +
+				" --no-map-gw --ipv4-only --tcp-ports=none --udp-ports=none 4711",
 			func(o *daemon.Options) {
 				rootlessKitDefaults(o)
 				o.Foreground, o.Net.NoDHCP, o.Net.NoRA, o.Net.NoMapGW = true, true, true, true
-			}},
-		{"2.3 to 3.0", "--stderr --ns-ifname=tap0 --mtu=65520 --config-net" + rootlessKitNet +
-			" --ipv4-only --tcp-ports=none --udp-ports=none 4711",
+			},
+		},
+		{
+			"2.3 to 3.0", "--stderr --ns-ifname=tap0 --mtu=65520 --config-net" + rootlessKitNet +
+				" --ipv4-only --tcp-ports=none --udp-ports=none 4711",
 			func(o *daemon.Options) {
 				rootlessKitDefaults(o)
 				o.Net.ConfigNet, o.Net.NoRA = true, true
-			}},
-		{"3.1 detached", "--stderr --ns-ifname=tap0 --mtu=65520 --config-net" + rootlessKitNet +
-			" --no-map-gw --tcp-ns=none --udp-ns=none --tcp-ports=none --udp-ports=none" +
-			" --userns=/proc/4711/ns/user --netns=/proc/4711/root/run/user/1000/dockerd-rootless/netns",
+			},
+		},
+		{
+			"3.1 detached", "--stderr --ns-ifname=tap0 --mtu=65520 --config-net" + rootlessKitNet +
+				" --no-map-gw --tcp-ns=none --udp-ns=none --tcp-ports=none --udp-ports=none" +
+				" --userns=/proc/4711/ns/user --netns=/proc/4711/root/run/user/1000/dockerd-rootless/netns",
 			func(o *daemon.Options) {
 				rootlessKitDefaults(o)
 				o.Net.ConfigNet, o.Net.NoRA, o.Net.NoMapGW, o.Net.V6 = true, true, true, true
 				o.Target = daemon.Target{
 					Userns: "/proc/4711/ns/user", Netns: "/proc/4711/root/run/user/1000/dockerd-rootless/netns",
 				}
-			}},
+			},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -137,8 +151,10 @@ func TestRootlessKitMissingFeatures(t *testing.T) {
 	start := "--stderr --ns-ifname=tap0 --mtu=65520 --config-net" + rootlessKitNet + " --ipv4-only "
 	tests := []struct{ name, args, want string }{
 		{"implicit port driver", start + "--tcp-ports=auto --udp-ports=auto 4711", "not supported yet: --tcp-ports auto"},
-		{"host-lo-to-ns-lo", start + "--tcp-ports=none --udp-ports=none --host-lo-to-ns-lo 4711",
-			"not supported yet: --host-lo-to-ns-lo"},
+		{
+			"host-lo-to-ns-lo", start + "--tcp-ports=none --udp-ports=none --host-lo-to-ns-lo 4711",
+			"not supported yet: --host-lo-to-ns-lo",
+		},
 		{"pesto", start + "--tcp-ports=none --udp-ports=none --conf-path=/run/.pasta.sock 4711", "not supported yet: --conf-path"},
 		{"probe of host-lo-to-ns-lo", "--host-lo-to-ns-lo --version", "not supported yet: --host-lo-to-ns-lo"},
 		{"probe of pesto", "--conf-path=/dev/null --version", "not supported yet: --conf-path"},

@@ -16,14 +16,22 @@ const (
 func (s *settings) dnsOptions() []option {
 	n := &s.opts.Net
 	return []option{
-		{name: "dns", short: "D", set: s.dns, def: "from resolv.conf",
-			usage: "Tell the namespace resolver `ADDR`, up to three per family, or none"},
-		{name: "dns-forward", set: s.dnsForward,
-			usage: "Send queries to `ADDR`, once per family, to the host's resolver"},
-		{name: "dns-host", set: s.dnsHost, def: "first resolver of resolv.conf",
-			usage: "Host's resolver `ADDR`, once per family, for --dns-forward"},
-		{name: "search", short: "S", set: s.search, def: "from resolv.conf",
-			usage: "Search domains `LIST`, separated by spaces, or none"},
+		{
+			name: "dns", short: "D", set: s.dns, def: "from resolv.conf",
+			usage: "Tell the namespace resolver `ADDR`, up to three per family, or none",
+		},
+		{
+			name: "dns-forward", set: s.dnsForward,
+			usage: "Send queries to `ADDR`, once per family, to the host's resolver",
+		},
+		{
+			name: "dns-host", set: s.dnsHost, def: "first resolver of resolv.conf",
+			usage: "Host's resolver `ADDR`, once per family, for --dns-forward",
+		},
+		{
+			name: "search", short: "S", set: s.search, def: "from resolv.conf",
+			usage: "Search domains `LIST`, separated by spaces, or none",
+		},
 		{name: "dhcp-dns", on: turnOn(&n.SendDNS), usage: "Send resolvers by DHCP, DHCPv6 and NDP"},
 		{name: "dhcp-search", on: turnOn(&n.SendSearch), usage: "Send search domains by DHCP, DHCPv6 and NDP"},
 		{name: "hostname", short: "H", set: s.hostname, usage: "Send host name `NAME` by DHCP"},

@@ -105,8 +105,10 @@ func TestErrors(t *testing.T) {
 		{"-u 53 --no-udp", "Can't add UDP forwarding rule, UDP not enabled"},
 		{"-t ::1/80 -4", "IPv6 forward, but IPv6 not enabled"},
 		{"-6 -t 127.0.0.1/80", "IPv4 forward, but IPv4 not enabled"},
-		{"-t 8080 -t 127.0.0.1/8080",
-			"Forwarding configuration conflict: TCP [127.0.0.1]:8080  =>  8080 versus TCP [*]:8080  =>  8080"},
+		{
+			"-t 8080 -t 127.0.0.1/8080",
+			"Forwarding configuration conflict: TCP [127.0.0.1]:8080  =>  8080 versus TCP [*]:8080  =>  8080",
+		},
 		{"--host-lo-to-ns-lo", "not supported yet: --host-lo-to-ns-lo"},
 		{"--host-lo-to-ns-lo --version", "not supported yet: --host-lo-to-ns-lo"},
 		{"--conf-path=/dev/null --version", "not supported yet: --conf-path"},
@@ -198,8 +200,10 @@ func TestWarnings(t *testing.T) {
 		{"-m 0 -6", []string{small6}},
 		{"-m 0 -m 1280", nil},
 		{"-m 1279", []string{"MTU 1279 is too small for IPv6 (minimum 1280)"}},
-		{"-q --config-net --no-copy-routes --no-copy-addrs",
-			[]string{"--no-copy-routes will be dropped soon", "--no-copy-addrs will be dropped soon"}},
+		{
+			"-q --config-net --no-copy-routes --no-copy-addrs",
+			[]string{"--no-copy-routes will be dropped soon", "--no-copy-addrs will be dropped soon"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.args, func(t *testing.T) {

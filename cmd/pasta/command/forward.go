@@ -11,20 +11,34 @@ import (
 func (s *settings) forwardOptions() []option {
 	hostToNs := func() error { return notYet("host-lo-to-ns-lo") }
 	return []option{
-		{name: "tcp-ports", short: "t", set: s.inbound("tcp-ports", "-t", fwd.TCP), def: "none",
-			usage: "Forward TCP ports of the host to the namespace: `SPEC`, repeatable"},
-		{name: "udp-ports", short: "u", set: s.inbound("udp-ports", "-u", fwd.UDP), def: "none",
-			usage: "Forward UDP ports of the host to the namespace: `SPEC`, repeatable"},
-		{name: "tcp-ns", short: "T", set: fromGuest("tcp-ns", "-T"), def: "none",
-			usage: "Forward TCP ports of the namespace to the host: `SPEC`, only none is supported yet"},
-		{name: "udp-ns", short: "U", set: fromGuest("udp-ns", "-U"), def: "none",
-			usage: "Forward UDP ports of the namespace to the host: `SPEC`, only none is supported yet"},
-		{name: "freebind", on: turnOn(&s.opts.FreeBind),
-			usage: "Let forwards listen on addresses that the host does not have"},
-		{name: "no-splice", on: func() error { return nil },
-			usage: "Deliver connections from the host's loopback through the interface"},
-		{name: "host-lo-to-ns-lo", on: hostToNs,
-			usage: "Deliver connections from the host's loopback to that of the namespace (not supported yet)"},
+		{
+			name: "tcp-ports", short: "t", set: s.inbound("tcp-ports", "-t", fwd.TCP), def: "none",
+			usage: "Forward TCP ports of the host to the namespace: `SPEC`, repeatable",
+		},
+		{
+			name: "udp-ports", short: "u", set: s.inbound("udp-ports", "-u", fwd.UDP), def: "none",
+			usage: "Forward UDP ports of the host to the namespace: `SPEC`, repeatable",
+		},
+		{
+			name: "tcp-ns", short: "T", set: fromGuest("tcp-ns", "-T"), def: "none",
+			usage: "Forward TCP ports of the namespace to the host: `SPEC`, only none is supported yet",
+		},
+		{
+			name: "udp-ns", short: "U", set: fromGuest("udp-ns", "-U"), def: "none",
+			usage: "Forward UDP ports of the namespace to the host: `SPEC`, only none is supported yet",
+		},
+		{
+			name: "freebind", on: turnOn(&s.opts.FreeBind),
+			usage: "Let forwards listen on addresses that the host does not have",
+		},
+		{
+			name: "no-splice", on: func() error { return nil },
+			usage: "Deliver connections from the host's loopback through the interface",
+		},
+		{
+			name: "host-lo-to-ns-lo", on: hostToNs,
+			usage: "Deliver connections from the host's loopback to that of the namespace (not supported yet)",
+		},
 	}
 }
 

@@ -14,33 +14,55 @@ const minLogSize = 5 * 8192
 func (s *settings) generalOptions() []option {
 	o := &s.opts
 	return []option{
-		{name: "debug", short: "d", on: s.debug,
-			usage: "Print debug messages on standard error, none to the system log"},
+		{
+			name: "debug", short: "d", on: s.debug,
+			usage: "Print debug messages on standard error, none to the system log",
+		},
 		{name: "trace", on: s.trace, usage: "Print messages per packet and event too, implies --debug"},
 		{name: "quiet", short: "q", on: s.quiet, usage: "Print no information, only warnings and errors"},
-		{name: "foreground", short: "f", on: turnOn(&o.Foreground),
-			usage: "Do not run in background, implied by a command"},
+		{
+			name: "foreground", short: "f", on: turnOn(&o.Foreground),
+			usage: "Do not run in background, implied by a command",
+		},
 		{name: "stderr", short: "e", on: s.deprecatedStderr, usage: "Accepted without effect, for old callers"},
-		{name: "log-file", short: "l", set: store(&o.LogFile), complete: CompleteFile,
-			usage: "Log to `PATH` instead of the system log"},
-		{name: "log-size", set: s.logSize, def: "1048576",
-			usage: "Cut the log file when it exceeds `BYTES`, at least 40960"},
+		{
+			name: "log-file", short: "l", set: store(&o.LogFile), complete: CompleteFile,
+			usage: "Log to `PATH` instead of the system log",
+		},
+		{
+			name: "log-size", set: s.logSize, def: "1048576",
+			usage: "Cut the log file when it exceeds `BYTES`, at least 40960",
+		},
 		{name: "runas", set: s.runAs, usage: "Run as `UID|UID:GID|LOGIN|LOGIN:GROUP`"},
-		{name: "pcap", short: "p", set: store(&o.PcapFile), complete: CompleteFile,
-			usage: "Capture the frames of the namespace interface to `FILE`"},
-		{name: "pid", short: "P", set: store(&o.PIDFile), complete: CompleteFile,
-			usage: "Write the process ID to `FILE` when everything is set up"},
+		{
+			name: "pcap", short: "p", set: store(&o.PcapFile), complete: CompleteFile,
+			usage: "Capture the frames of the namespace interface to `FILE`",
+		},
+		{
+			name: "pid", short: "P", set: store(&o.PIDFile), complete: CompleteFile,
+			usage: "Write the process ID to `FILE` when everything is set up",
+		},
 		{name: "fd", short: "F", set: checkFD, usage: "Accepted without effect: descriptor `FD` of a guest, for passt"},
-		{name: "stats", set: ignoringArgument(func() error { return notYet("stats") }),
-			usage: "Print event counters every `SECONDS` (not supported yet)"},
-		{name: "conf-path", short: "c", set: ignoringArgument(func() error { return notYet("conf-path") }),
-			usage: "Serve changes of forwards on the socket `PATH` (not supported yet)", complete: CompleteFile},
-		{name: "chroot-fallback", on: func() error { return notYet("chroot-fallback") },
-			usage: "Use chroot where pivot_root fails (not supported yet)"},
-		{name: "help", short: "h", on: func() error { return &stop{text: s.usage()} },
-			usage: "Print this help on standard output and exit"},
-		{name: "version", on: func() error { return &stop{text: versionText(o.Name, o.Version)} },
-			usage: "Print the version on standard output and exit"},
+		{
+			name: "stats", set: ignoringArgument(func() error { return notYet("stats") }),
+			usage: "Print event counters every `SECONDS` (not supported yet)",
+		},
+		{
+			name: "conf-path", short: "c", set: ignoringArgument(func() error { return notYet("conf-path") }),
+			usage: "Serve changes of forwards on the socket `PATH` (not supported yet)", complete: CompleteFile,
+		},
+		{
+			name: "chroot-fallback", on: func() error { return notYet("chroot-fallback") },
+			usage: "Use chroot where pivot_root fails (not supported yet)",
+		},
+		{
+			name: "help", short: "h", on: func() error { return &stop{text: s.usage()} },
+			usage: "Print this help on standard output and exit",
+		},
+		{
+			name: "version", on: func() error { return &stop{text: versionText(o.Name, o.Version)} },
+			usage: "Print the version on standard output and exit",
+		},
 	}
 }
 

@@ -19,29 +19,49 @@ const maxIfName = 15
 func (s *settings) linkOptions() []option {
 	n := &s.opts.Net
 	return []option{
-		{name: "mtu", short: "m", set: s.mtu, def: "65520",
-			usage: "Assign and advertise an MTU of `BYTES`, 0: none"},
-		{name: "interface", short: "i", set: s.templateInterface, complete: CompleteInterface,
-			usage: "Take addresses and routes from interface `NAME`"},
-		{name: "outbound-if4", set: ifName(&n.OutboundIf4), complete: CompleteInterface,
-			usage: "Bind IPv4 sockets of outbound flows to interface `NAME`"},
-		{name: "outbound-if6", set: ifName(&n.OutboundIf6), complete: CompleteInterface,
-			usage: "Bind IPv6 sockets of outbound flows to interface `NAME`"},
-		{name: "ns-ifname", short: "I", set: ifName(&n.NsIfName), def: "name of the template interface, or tap0",
-			usage: "Name of the interface in the namespace: `NAME`"},
+		{
+			name: "mtu", short: "m", set: s.mtu, def: "65520",
+			usage: "Assign and advertise an MTU of `BYTES`, 0: none",
+		},
+		{
+			name: "interface", short: "i", set: s.templateInterface, complete: CompleteInterface,
+			usage: "Take addresses and routes from interface `NAME`",
+		},
+		{
+			name: "outbound-if4", set: ifName(&n.OutboundIf4), complete: CompleteInterface,
+			usage: "Bind IPv4 sockets of outbound flows to interface `NAME`",
+		},
+		{
+			name: "outbound-if6", set: ifName(&n.OutboundIf6), complete: CompleteInterface,
+			usage: "Bind IPv6 sockets of outbound flows to interface `NAME`",
+		},
+		{
+			name: "ns-ifname", short: "I", set: ifName(&n.NsIfName), def: "name of the template interface, or tap0",
+			usage: "Name of the interface in the namespace: `NAME`",
+		},
 		{name: "ns-mac-addr", set: s.nsMAC, usage: "Hardware address `MAC` of the interface in the namespace"},
-		{name: "mac-addr", short: "M", set: s.ourMAC, def: "9a:55:9a:55:9a:55",
-			usage: "Use `MAC` as source of the frames we send"},
+		{
+			name: "mac-addr", short: "M", set: s.ourMAC, def: "9a:55:9a:55:9a:55",
+			usage: "Use `MAC` as source of the frames we send",
+		},
 		{name: "ipv4-only", short: "4", on: s.ipv4Only, usage: "Disable IPv6"},
 		{name: "ipv6-only", short: "6", on: s.ipv6Only, usage: "Disable IPv4"},
-		{name: "config-net", on: turnOn(&n.ConfigNet),
-			usage: "Configure addresses, routes and MTU in the namespace"},
-		{name: "no-copy-routes", on: s.noCopyRoutes,
-			usage: "Install the default route only; deprecated, needs --config-net"},
-		{name: "no-copy-addrs", on: s.noCopyAddrs,
-			usage: "Install a single address only; deprecated, needs --config-net"},
-		{name: "splice-only", on: func() error { return notYet("splice-only") },
-			usage: "No interface, only loopback forwards (not supported yet)"},
+		{
+			name: "config-net", on: turnOn(&n.ConfigNet),
+			usage: "Configure addresses, routes and MTU in the namespace",
+		},
+		{
+			name: "no-copy-routes", on: s.noCopyRoutes,
+			usage: "Install the default route only; deprecated, needs --config-net",
+		},
+		{
+			name: "no-copy-addrs", on: s.noCopyAddrs,
+			usage: "Install a single address only; deprecated, needs --config-net",
+		},
+		{
+			name: "splice-only", on: func() error { return notYet("splice-only") },
+			usage: "No interface, only loopback forwards (not supported yet)",
+		},
 	}
 }
 

@@ -11,11 +11,15 @@ const netnsDir = "/run/netns/"
 func (s *settings) namespaceOptions() []option {
 	t := &s.opts.Target
 	return []option{
-		{name: "netns", set: s.netns, complete: CompleteNetns,
-			usage: "Connect the network namespace `PATH|NAME` (names are below /run/netns)"},
+		{
+			name: "netns", set: s.netns, complete: CompleteNetns,
+			usage: "Connect the network namespace `PATH|NAME` (names are below /run/netns)",
+		},
 		{name: "userns", set: s.userns, complete: CompleteFile, usage: "Join the user namespace `PATH` first"},
-		{name: "netns-only", on: s.netnsOnly,
-			usage: "Neither join nor create a user namespace, implied by --netns without --userns"},
+		{
+			name: "netns-only", on: s.netnsOnly,
+			usage: "Neither join nor create a user namespace, implied by --netns without --userns",
+		},
 		{name: "no-netns-quit", on: turnOn(&t.NoNetnsQuit), usage: "Do not exit when the namespace goes away"},
 		{name: "no-pidns", on: turnOn(&t.NoPIDNS), usage: "Leave the command in the caller's PID namespace"},
 	}

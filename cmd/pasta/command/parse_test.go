@@ -79,15 +79,19 @@ func TestOptions(t *testing.T) {
 		{"-n 24 -n 0 -a 10.0.2.100", func(o *daemon.Options) { o.Net.Address4, o.Net.PrefixLen4 = addr("10.0.2.100"), 24 }},
 		{"-n 0 -a 10.0.2.100/8", func(o *daemon.Options) { o.Net.Address4, o.Net.PrefixLen4 = addr("10.0.2.100"), 8 }},
 		{"-a fd00::2/80 -n 24", func(o *daemon.Options) { o.Net.Address6, o.Net.PrefixLen4 = addr("fd00::2"), 24 }},
-		{"-a 10.0.2.1 -a fd00::2 -a 10.0.2.2",
-			func(o *daemon.Options) { o.Net.Address4, o.Net.Address6 = addr("10.0.2.2"), addr("fd00::2") }},
+		{
+			"-a 10.0.2.1 -a fd00::2 -a 10.0.2.2",
+			func(o *daemon.Options) { o.Net.Address4, o.Net.Address6 = addr("10.0.2.2"), addr("fd00::2") },
+		},
 		{"-M 02:00:00:00:0a:FF", func(o *daemon.Options) { o.Net.OurMAC = [6]byte{2, 0, 0, 0, 10, 255} }},
 		{"--ns-mac-addr 02:00:00:00:00:01", func(o *daemon.Options) { o.Net.NsMAC = &[6]byte{2, 0, 0, 0, 0, 1} }},
 		{"-g 10.0.2.2 -g fe80::1", func(o *daemon.Options) { o.Net.Gateway4, o.Net.Gateway6 = addr("10.0.2.2"), addr("fe80::1") }},
 		{"-i lo", func(o *daemon.Options) { o.Net.Interface = "lo" }},
 		{"-o 127.0.0.1 -o fd00::1", func(o *daemon.Options) { o.Net.Outbound4, o.Net.Outbound6 = addr("127.0.0.1"), addr("fd00::1") }},
-		{"--outbound-if4 nosuch0 --outbound-if6 nosuch1",
-			func(o *daemon.Options) { o.Net.OutboundIf4, o.Net.OutboundIf6 = "nosuch0", "nosuch1" }},
+		{
+			"--outbound-if4 nosuch0 --outbound-if6 nosuch1",
+			func(o *daemon.Options) { o.Net.OutboundIf4, o.Net.OutboundIf6 = "nosuch0", "nosuch1" },
+		},
 		{"-I abcdefghijklmno", func(o *daemon.Options) { o.Net.NsIfName = "abcdefghijklmno" }},
 		{"--config-net", func(o *daemon.Options) { o.Net.ConfigNet, o.Net.NoRA = true, true }},
 		{"--no-copy-routes --no-copy-addrs --config-net", func(o *daemon.Options) {
@@ -104,10 +108,14 @@ func TestOptions(t *testing.T) {
 		}},
 		{"--dns-forward 10.0.2.3 --dns-host 127.0.0.53 -D 1.1.1.1 -D none", func(o *daemon.Options) { o.Net.NoDNS = true }},
 		{"-D none -D 1.1.1.1", func(o *daemon.Options) { o.Net.DNS = []netip.Addr{addr("1.1.1.1")} }},
-		{"--dns-forward 10.0.2.3 --dns-forward fd00::3",
-			func(o *daemon.Options) { o.Net.DNSForward4, o.Net.DNSForward6 = addr("10.0.2.3"), addr("fd00::3") }},
-		{"--dns-host 127.0.0.53 --dns-host ::1",
-			func(o *daemon.Options) { o.Net.DNSHost4, o.Net.DNSHost6 = addr("127.0.0.53"), addr("::1") }},
+		{
+			"--dns-forward 10.0.2.3 --dns-forward fd00::3",
+			func(o *daemon.Options) { o.Net.DNSForward4, o.Net.DNSForward6 = addr("10.0.2.3"), addr("fd00::3") },
+		},
+		{
+			"--dns-host 127.0.0.53 --dns-host ::1",
+			func(o *daemon.Options) { o.Net.DNSHost4, o.Net.DNSHost6 = addr("127.0.0.53"), addr("::1") },
+		},
 		{"-S a.example -S b.example", func(o *daemon.Options) { o.Net.Search = []string{"a.example", "b.example"} }},
 		{"-S a.example -S none", func(o *daemon.Options) { o.Net.NoSearch = true }},
 		{"-S a -S b -S c -S d -S e -S f -S g", func(o *daemon.Options) { o.Net.Search = []string{"a", "b", "c", "d", "e", "f"} }},
@@ -123,10 +131,12 @@ func TestOptions(t *testing.T) {
 		{"--map-host-loopback 10.0.2.2", func(o *daemon.Options) { o.Net.MapHostLoopback4 = addr("10.0.2.2") }},
 		{"--map-host-loopback fd00::2 --map-host-loopback none", func(o *daemon.Options) { o.Net.NoMapGW = true }},
 		{"--no-map-gw", func(o *daemon.Options) { o.Net.NoMapGW = true }},
-		{"--map-guest-addr 169.254.1.2 --map-guest-addr fd00::9",
+		{
+			"--map-guest-addr 169.254.1.2 --map-guest-addr fd00::9",
 			func(o *daemon.Options) {
 				o.Net.MapGuestAddr4, o.Net.MapGuestAddr6 = addr("169.254.1.2"), addr("fd00::9")
-			}},
+			},
+		},
 
 		{"-t none -u none -T none -U none", nil},
 		{"-t none -t 8080:80 -u 5353", func(o *daemon.Options) {
@@ -174,8 +184,10 @@ func TestOptions(t *testing.T) {
 		{"help", func(o *daemon.Options) { o.Target.Command = []string{"help"} }},
 
 		{"--no-vnet-hdr", func(o *daemon.Options) { o.Offload.VnetHdr = false }},
-		{"--no-csum-offload --no-tso --no-uso",
-			func(o *daemon.Options) { o.Offload.Checksum, o.Offload.TSO, o.Offload.USO = false, false, false }},
+		{
+			"--no-csum-offload --no-tso --no-uso",
+			func(o *daemon.Options) { o.Offload.Checksum, o.Offload.TSO, o.Offload.USO = false, false, false },
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.args, func(t *testing.T) {
