@@ -1,0 +1,34 @@
+package sys
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// SetFreeBind lets fd be bound to an address that the host does not have (yet):
+// IP_FREEBIND or IPV6_FREEBIND.
+func SetFreeBind(fd, family int) syscall.Errno {
+	if family == unix.AF_INET {
+		return SetInt(fd, unix.IPPROTO_IP, unix.IP_FREEBIND, 1)
+	}
+	return SetInt(fd, unix.IPPROTO_IPV6, unix.IPV6_FREEBIND, 1)
+}
+
+// SetPacketInfo asks for the destination address of every datagram on fd
+// (IP_PKTINFO; IPV6_RECVPKTINFO, which covers IPv4 on a dual-stack socket).
+func SetPacketInfo(fd, family int) syscall.Errno {
+	if family == unix.AF_INET {
+		return SetInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
+	}
+	return SetInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
+}
+
+// SetIPv6Only tells whether the IPv6 socket fd keeps out IPv4.
+func SetIPv6Only(fd int, only bool) syscall.Errno {
+	v := 0
+	if only {
+		v = 1
+	}
+	return SetInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, v)
+}
