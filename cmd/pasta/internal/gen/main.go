@@ -1,0 +1,53 @@
+// Command gen writes the man page and the shell completions of pasta from its
+// command tree, below the directory given (the root of the repository). The
+// files are committed; "make check-generated" fails if they differ.
+//
+// The completions are static: cobra's own would run the binary with "__complete"
+// as first word, which pasta takes for a command to run.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pasta-net/pasta/cmd/pasta/command"
+)
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: gen DIRECTORY")
+		os.Exit(1)
+	}
+	if err := generate(os.Args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// outputs returns the generated files by their path below the root.
+func outputs(cmd *cobra.Command) map[string]string {
+	options := tableOf(cmd)
+	return map[string]string{
+		"docs/man/pasta.1":       manPage(cmd, options),
+		"completions/pasta.bash": bashScript(options),
+		"completions/pasta.zsh":  zshScript(options),
+		"completions/pasta.fish": fishScript(options),
+	}
+}
+
+// generate writes all files below dir.
+func generate(dir string) error {
+	for name, text := range outputs(command.New()) {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
