@@ -40,6 +40,7 @@ var layers = [][]string{
 	{"cmd/pasta/command"},
 	{"cmd/pasta/internal"},
 	{"cmd/pasta"},
+	{"tests/tools"},
 }
 
 // sideways lists the imports allowed within one row, besides a package's own

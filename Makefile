@@ -1,0 +1,105 @@
+# Targets are explained by "make help".
+
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
+BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHCOMPDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHCOMPDIR ?= $(PREFIX)/share/fish/vendor_completions.d
+DESTDIR ?=
+
+GO ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+FUZZTIME ?= 5s
+PKG := ./...
+MODULE := github.com/pasta-net/pasta
+# One binary; the other names are links that choose its personality.
+LINKS := passt slirp4netns vpnkit pesto
+ARCHES := amd64 arm64
+GOBUILD := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X $(MODULE)/cmd/pasta/command.version=$(VERSION)'
+SCRIPTS := $(wildcard hack/*.sh tests/*.sh tests/bats/*.bash) .ci/run
+
+.DEFAULT_GOAL := build
+.NOTPARALLEL:
+.PHONY: all build install uninstall setup run test unit race netns-test bats fuzz bench lint shellcheck fmt vet man \
+	completions generate check-generated check-fmt cross clean help
+
+all: build generate ## build, and regenerate man page and completions
+
+build: ## the static binary bin/pasta and its links (default)
+	@mkdir -p bin
+	$(GOBUILD) -o bin/pasta ./cmd/pasta
+	@for name in $(LINKS); do ln -sf pasta bin/$$name; done
+
+install: build ## install below DESTDIR/PREFIX
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 \
+		$(DESTDIR)$(BASHCOMPDIR) $(DESTDIR)$(ZSHCOMPDIR) $(DESTDIR)$(FISHCOMPDIR)
+	install -m 0755 bin/pasta $(DESTDIR)$(BINDIR)/pasta
+	install -m 0644 docs/man/pasta.1 $(DESTDIR)$(MANDIR)/man1/pasta.1
+	install -m 0644 completions/pasta.bash $(DESTDIR)$(BASHCOMPDIR)/pasta
+	install -m 0644 completions/pasta.zsh $(DESTDIR)$(ZSHCOMPDIR)/_pasta
+	install -m 0644 completions/pasta.fish $(DESTDIR)$(FISHCOMPDIR)/pasta.fish
+	for name in $(LINKS); do ln -sf pasta $(DESTDIR)$(BINDIR)/$$name; done
+
+uninstall: ## remove what install installed
+	rm -f $(DESTDIR)$(BINDIR)/pasta $(DESTDIR)$(MANDIR)/man1/pasta.1 \
+		$(DESTDIR)$(BASHCOMPDIR)/pasta $(DESTDIR)$(ZSHCOMPDIR)/_pasta $(DESTDIR)$(FISHCOMPDIR)/pasta.fish
+	for name in $(LINKS); do rm -f $(DESTDIR)$(BINDIR)/$$name; done
+
+setup: ## install what tests need and open /dev/net/tun (as root)
+	hack/setup.sh
+
+run: build ## a shell in a connected namespace, or CMD='...' in one
+	@hack/run.sh '$(subst ','\'',$(CMD))'
+
+test: setup build unit race netns-test fuzz bats lint check-generated ## everything; as root it first runs setup
+
+unit: ## unit tests, with the seeds of the fuzz targets
+	CGO_ENABLED=0 $(GO) test $(PKG)
+
+race: ## the same under the race detector
+	CGO_ENABLED=1 $(GO) test -race $(PKG)
+
+netns-test: ## the same, where a test that cannot make namespaces fails
+	CGO_ENABLED=0 PASTA_REQUIRE_NETNS=1 $(GO) test -count=1 $(PKG)
+
+bats: build ## tests of the binary
+	PASTA_REQUIRE_NETNS=1 PASTA=$(CURDIR)/bin/pasta bats tests/bats
+
+fuzz: ## every fuzz target for FUZZTIME (5s)
+	hack/fuzz.sh $(FUZZTIME)
+
+bench: build ## compare with direct veth, passt and slirp4netns
+	tests/bench.sh
+
+lint: vet check-fmt shellcheck ## all static checks
+	$(GO) tool staticcheck $(PKG)
+
+vet: ## go vet
+	$(GO) vet $(PKG)
+
+check-fmt: ## fail on files that fmt would change
+	@changed=$$($(GO) tool gofumpt -l .); [ -z "$$changed" ] || { echo "not formatted, run make fmt:"; echo "$$changed"; exit 1; }
+
+shellcheck: ## check shell scripts
+	shellcheck $(SCRIPTS) completions/pasta.bash
+
+fmt: ## format the code
+	$(GO) tool gofumpt -w .
+
+# One generator writes man page and completions; both names exist for habit.
+man completions generate: ## regenerate man page and completions
+	$(GO) run ./cmd/pasta/internal/gen .
+
+check-generated: ## fail if generated files are not those of the source
+	$(GO) test -count=1 -run TestGeneratedFilesAreCurrent ./cmd/pasta/internal/gen
+
+cross: ## build for every supported architecture
+	@mkdir -p bin
+	for arch in $(ARCHES); do GOARCH=$$arch $(GOBUILD) -o bin/pasta-linux-$$arch ./cmd/pasta || exit; done
+
+clean: ## remove what build built
+	rm -rf bin
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "%-28s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,0 +1,50 @@
+#!/bin/sh
+# Make the machine ready for tests: the packages of tests/packages.txt and a
+# /dev/net/tun that ordinary users may open. Changes the machine only as root;
+# otherwise it names what is missing and fails.
+#
+# Usage: hack/setup.sh [packages] [tun]        (default: both)
+set -eu
+cd "$(dirname "$0")/.."
+
+missing_packages() {
+    grep -v '^#' tests/packages.txt | while read -r package; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
+            echo "$package"
+    done
+}
+
+setup_packages() {
+    if ! command -v dpkg-query >/dev/null; then
+        echo "not a Debian system: make sure that the tools of tests/packages.txt are there" >&2
+        return
+    fi
+    missing=$(missing_packages | tr '\n' ' ')
+    [ -n "$missing" ] || return 0
+    if [ "$(id -u)" != 0 ]; then
+        echo "missing packages; install them with: apt-get install --no-install-recommends $missing" >&2
+        exit 1
+    fi
+    apt-get update
+    # shellcheck disable=SC2086 # a list of words
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
+}
+
+setup_tun() {
+    tun=/dev/net/tun
+    if [ "$(id -u)" = 0 ]; then
+        if [ ! -e "$tun" ]; then
+            mkdir -p /dev/net
+            mknod "$tun" c 10 200
+        fi
+        chmod 0666 "$tun"
+    elif [ ! -r "$tun" ] || [ ! -w "$tun" ]; then
+        echo "cannot open $tun; let root run: chmod 0666 $tun" >&2
+        exit 1
+    fi
+}
+
+[ $# -gt 0 ] || set -- packages tun
+for step; do
+    "setup_$step"
+done
