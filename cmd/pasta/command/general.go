@@ -42,7 +42,7 @@ func (s *settings) generalOptions() []option {
 			name: "pid", short: "P", set: store(&o.PIDFile), complete: CompleteFile,
 			usage: "Write the process ID to `FILE` when everything is set up",
 		},
-		{name: "fd", short: "F", set: checkFD, usage: "Accepted without effect: descriptor `FD` of a guest, for passt"},
+		{name: "fd", short: "F", set: s.checkFD, usage: "Accepted without effect: descriptor `FD` of a guest, for passt"},
 		{
 			name: "stats", set: ignoringArgument(func() error { return notYet("stats") }),
 			usage: "Print event counters every `SECONDS` (not supported yet)",
@@ -109,10 +109,13 @@ func (s *settings) runAs(text string) error {
 
 // checkFD validates -F, which pasta accepts for the sake of scripts shared with
 // passt.
-func checkFD(text string) error {
+func (s *settings) checkFD(text string) error {
 	fd, err := parseInteger(text)
 	if err != nil || fd <= 2 {
 		return errorText("Invalid --fd: %s", text)
+	}
+	if s.again {
+		return nil
 	}
 	if _, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)); err != nil {
 		return errorText("Could not move --fd descriptor: Bad file descriptor")

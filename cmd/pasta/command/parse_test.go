@@ -214,3 +214,25 @@ func TestOpenDescriptorIsAccepted(t *testing.T) {
 	defer f.Close()
 	checkOptions(t, []string{"-F", strconv.Itoa(int(f.Fd()))}, wanted(nil))
 }
+
+// TestReparse holds that the daemon, which has the front's command line but not
+// its descriptors, comes to the same options and repeats no warning.
+func TestReparse(t *testing.T) {
+	args := []string{"-F", "987654", "--stderr", "-m", "0", "-t", "8080", "--", "ls"}
+	if _, err := Parse(args, io.Discard); err == nil {
+		t.Errorf("Parse(%q) accepts a descriptor that is not open", args)
+	}
+	var stderr strings.Builder
+	got, err := reparse(args, &stderr)
+	if err != nil || stderr.Len() != 0 {
+		t.Fatalf("reparse(%q) = %v, warnings %q, want neither", args, err, stderr.String())
+	}
+	want, err := Parse(args[2:], io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal := cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+	if diff := cmp.Diff(want, got, equal); diff != "" {
+		t.Errorf("reparse(%q) (-first +second):\n%s", args, diff)
+	}
+}

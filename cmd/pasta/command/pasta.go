@@ -18,7 +18,11 @@ func New() *cobra.Command { return newPasta(newSettings(io.Discard)) }
 // Pasta runs pasta with the words behind the program name and returns the exit
 // status. Problems are one line on standard error and status 1.
 func Pasta(args []string) int {
-	opts, err := Parse(args, os.Stderr)
+	parse := Parse
+	if daemon.Reexecuted() {
+		parse = reparse
+	}
+	opts, err := parse(args, os.Stderr)
 	var done *stop
 	switch {
 	case errors.As(err, &done):
@@ -49,7 +53,18 @@ func status(err error) int {
 // the option table; other errors are texts of the command line contract, one of
 // them carrying the output of --help and --version.
 func Parse(args []string, stderr io.Writer) (*daemon.Options, error) {
-	s := newSettings(stderr)
+	return newSettings(stderr).parse(args)
+}
+
+// reparse is Parse in a process that the first one started with the same words:
+// the warnings are out already, and -F named a descriptor that is not inherited.
+func reparse(args []string, _ io.Writer) (*daemon.Options, error) {
+	s := newSettings(io.Discard)
+	s.again = true
+	return s.parse(args)
+}
+
+func (s *settings) parse(args []string) (*daemon.Options, error) {
 	cmd := newPasta(s)
 	parser := getopt.Parser{Program: "pasta", Flags: cmd.Flags()}
 	operands, err := parser.Parse(args)

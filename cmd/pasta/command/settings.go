@@ -23,6 +23,8 @@ func defaultMAC() [6]byte { return [6]byte{0x9a, 0x55, 0x9a, 0x55, 0x9a, 0x55} }
 type settings struct {
 	opts   daemon.Options
 	stderr io.Writer
+	// again is set when another process has parsed the same words before.
+	again bool
 
 	// usage renders the usage text.
 	usage func() string
