@@ -21,3 +21,13 @@ func SetLingerReset(fd int) syscall.Errno {
 		uintptr(unsafe.Pointer(&l)), unsafe.Sizeof(l), 0)
 	return errno
 }
+
+// HavePeekOff tells whether TCP sockets know SO_PEEK_OFF.
+func HavePeekOff() bool {
+	fd, errno := Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	if errno != 0 {
+		return false
+	}
+	defer Close(fd)
+	return SetPeekOff(fd, 0) == 0
+}

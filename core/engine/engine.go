@@ -1,0 +1,186 @@
+// Package engine builds the event loop and its handlers from one configuration and
+// runs them: one goroutine, on a thread of its own, that owns the tap, all host
+// sockets and all flow tables.
+//
+// Import level: the top of core.
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+
+	"github.com/pasta-net/pasta/core/config"
+	"github.com/pasta-net/pasta/core/dhcp"
+	"github.com/pasta-net/pasta/core/fwd"
+	"github.com/pasta-net/pasta/core/loop"
+	"github.com/pasta-net/pasta/core/neigh"
+	"github.com/pasta-net/pasta/core/packet"
+	"github.com/pasta-net/pasta/core/pcap"
+	"github.com/pasta-net/pasta/core/tap"
+	"github.com/pasta-net/pasta/core/tcp"
+)
+
+// ErrTap is the end of a run because the link to the guest failed.
+var ErrTap = errors.New("Error on tap device, exiting") //nolint:staticcheck // the contract's text
+
+// Options are what New needs.
+type Options struct {
+	Config *config.Config
+	// Device is the link to the guest; the engine closes it.
+	Device tap.Device
+	Log    *slog.Logger
+	// Pcap receives a capture of the tap; nil: none. The caller closes it.
+	Pcap *os.File
+}
+
+// Engine is one guest's data path.
+type Engine struct {
+	cfg  *config.Config
+	log  *slog.Logger
+	loop *loop.Loop
+	nat  *fwd.Map
+	link *tap.Link
+
+	neigh *neigh.Handler
+	dhcp  *dhcp.Server
+	tcp   *tcp.Handler
+
+	slots   [batchLen][]byte
+	packets [batchLen]packet.Packet
+	stop    bool
+}
+
+// batchLen is how many frames are read from the tap before their payloads are
+// written: enough to amortise a write, few enough to stay in the cache.
+const batchLen = 16
+
+// New builds the data path. Nothing moves before Run.
+func New(o Options) (*Engine, error) {
+	lp, err := loop.New()
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{cfg: o.Config, log: o.Log, loop: lp, nat: o.Config.Map()}
+	e.link = tap.NewLink(o.Device, packet.MAC(o.Config.OurMAC), packet.MAC(o.Config.GuestMAC))
+	e.neigh = neigh.New(o.Config, e.link, o.Log)
+	e.dhcp = dhcp.New(o.Config, e.link, o.Log)
+	e.tcp = tcp.New(o.Config, e.nat, e.link, lp, o.Log, tcp.Options{})
+	for i := range e.slots {
+		e.slots[i] = make([]byte, tap.RecvLen)
+	}
+	if err := e.watch(o); err != nil {
+		lp.Close()
+		return nil, err
+	}
+	return e, nil
+}
+
+// watch registers tap, listeners and capture.
+func (e *Engine) watch(o Options) error {
+	if errno := e.loop.Add(o.Device.FD(), loop.In, loop.MakeToken(loop.KindTap, 0, 0)); errno != 0 {
+		return fmt.Errorf("watch tap: %w", errno)
+	}
+	for _, l := range o.Config.Listen {
+		if err := e.addListener(l); err != nil {
+			return err
+		}
+	}
+	if o.Pcap != nil {
+		w, err := pcap.NewWriter(int(o.Pcap.Fd()))
+		if err != nil {
+			return err
+		}
+		e.link.Capture(w)
+	}
+	return nil
+}
+
+func (e *Engine) addListener(l config.Listener) error {
+	if l.Rule.Proto == fwd.TCP {
+		return e.tcp.AddListener(l)
+	}
+	return nil
+}
+
+// Run moves packets until Stop, then returns nil, or until the tap fails: ErrTap.
+func (e *Engine) Run() error {
+	// One thread does all the work of the data path; moving it between threads
+	// would only cost cache misses and futex calls.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer e.close()
+	e.neigh.Start(e.loop.Now())
+	for !e.stop {
+		if err := e.turn(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Stop ends Run. Any goroutine may call it.
+func (e *Engine) Stop() { e.loop.Post(func() { e.stop = true }) }
+
+// turn is one round of the loop: wait, dispatch, timers, and the work that
+// connections put off so that others got their turn.
+func (e *Engine) turn() error {
+	events, err := e.loop.Wait(e.deadline())
+	if err != nil {
+		return err
+	}
+	now := e.loop.Now()
+	for _, ev := range events {
+		if err := e.dispatch(ev, now); err != nil {
+			return err
+		}
+	}
+	e.expire(now)
+	e.tcp.RunBacklog(now)
+	e.flush(now)
+	return nil
+}
+
+// deadline is when the next turn has to come, events or not.
+func (e *Engine) deadline() int64 {
+	if e.tcp.Backlog() {
+		return 0
+	}
+	return min(e.tcp.NextDeadline(), e.neigh.NextDeadline())
+}
+
+func (e *Engine) expire(now int64) {
+	if e.tcp.NextDeadline() <= now {
+		e.tcp.Expire(now)
+	}
+	if e.neigh.NextDeadline() <= now {
+		e.neigh.Expire(now)
+	}
+}
+
+func (e *Engine) dispatch(ev loop.Event, now int64) error {
+	t := ev.Token
+	switch t.Kind() {
+	case loop.KindTap:
+		return e.fromTap(ev.Bits, now)
+	case loop.KindTCP:
+		e.tcp.FromSock(t.Index(), t.Gen(), ev.Bits, now)
+	case loop.KindTCPListen:
+		e.tcp.FromListener(t.Index(), now)
+	case loop.KindWake:
+		e.loop.RunInbox()
+	}
+	return nil
+}
+
+func (e *Engine) flush(now int64) {
+	e.tcp.Flush(now)
+}
+
+func (e *Engine) close() {
+	e.tcp.Close()
+	e.link.Device().Close()
+	e.loop.Close()
+}

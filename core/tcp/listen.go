@@ -1,0 +1,164 @@
+package tcp
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/pasta-net/pasta/core/config"
+	"github.com/pasta-net/pasta/core/flow"
+	"github.com/pasta-net/pasta/core/loop"
+	"github.com/pasta-net/pasta/core/packet"
+	"github.com/pasta-net/pasta/core/sys"
+)
+
+const (
+	// acceptBatch bounds how many connections one event takes.
+	acceptBatch = 32
+	// listenPause is how long a listener rests when descriptors or slots ran out;
+	// it is level-triggered and would spin otherwise.
+	listenPause = int64(100 * time.Millisecond)
+)
+
+type listener struct {
+	config.Listener
+	paused bool
+}
+
+// AddListener starts accepting on l.FD, a listening socket that now belongs to h.
+func (h *Handler) AddListener(l config.Listener) error {
+	i := uint32(len(h.listeners))
+	h.listeners = append(h.listeners, listener{Listener: l})
+	if errno := h.loop.Add(l.FD, loop.In, loop.MakeToken(loop.KindTCPListen, 0, i)); errno != 0 {
+		return fmt.Errorf("watch listener of port %d: %w", l.Port, errno)
+	}
+	return nil
+}
+
+// FromListener accepts connections waiting at listener i.
+func (h *Handler) FromListener(i uint32, now int64) {
+	if int(i) >= len(h.listeners) {
+		return
+	}
+	h.now = now
+	l := &h.listeners[i]
+	for range acceptBatch {
+		if h.table.Len() == h.table.Cap() {
+			h.pause(i, l)
+			return
+		}
+		var peer sys.SockAddr
+		fd, errno := sys.Accept(l.FD, &peer)
+		switch errno {
+		case 0:
+			h.accepted(l, fd, &peer)
+		case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
+			h.pause(i, l)
+			return
+		case syscall.ECONNABORTED, syscall.EINTR:
+		default:
+			return
+		}
+	}
+}
+
+func (h *Handler) pause(i uint32, l *listener) {
+	l.paused = true
+	_ = h.loop.Mod(l.FD, 0, loop.MakeToken(loop.KindTCPListen, 0, i))
+	if h.paused == 0 {
+		h.paused = h.now + listenPause
+	}
+}
+
+// resume lets paused listeners try again.
+func (h *Handler) resume() {
+	h.paused = 0
+	for i := range h.listeners {
+		if l := &h.listeners[i]; l.paused {
+			l.paused = false
+			_ = h.loop.Mod(l.FD, loop.In, loop.MakeToken(loop.KindTCPListen, 0, uint32(i)))
+		}
+	}
+}
+
+// accepted starts an inbound connection: SYN to the guest, from the client's
+// address where the guest can answer that.
+func (h *Handler) accepted(l *listener, fd int, peer *sys.SockAddr) {
+	addr, port := peer.AddrPort()
+	key := flow.Key{GuestPort: l.TargetPort(), PeerPort: port}
+	var ok bool
+	if key.Peer, ok = h.nat.GuestSource(packet.Addr(addr)); ok {
+		key.Guest = h.nat.GuestAddr(key.Peer, packet.AddrFrom(l.Rule.TargetAddr))
+	}
+	if !ok || key.Guest.IsZero() || key.Guest.Is4() != key.Peer.Is4() || !h.freeKey(&key) {
+		resetClose(fd)
+		return
+	}
+	h.setUp(fd)
+	i := h.insert(&key, fd, synSent)
+	c := &h.conns[i]
+	c.set(scaled)
+	c.rcvShift = maxShift
+	c.sndMax = c.sndUna + 1
+	c.sndNxt = c.sndMax
+	c.rtxAt, c.rtxSince = h.now+synTimeout(&h.syn, 0), h.now
+	c.set(timing)
+	c.rttSeq, c.rttAt = c.sndMax, h.now
+	h.watch(i, c)
+	if c.state == closed {
+		return
+	}
+	h.sendSyn(i, c)
+	h.schedule(i, c)
+	h.Stats.InboundOpened++
+}
+
+// freeKey tells whether no connection is in the way of key; one in TIME-WAIT
+// makes room.
+func (h *Handler) freeKey(key *flow.Key) bool {
+	i := h.table.Lookup(key)
+	if i == flow.None {
+		return true
+	}
+	if c := &h.conns[i]; c.state == timeWait && c.held == 0 {
+		h.release(i, c)
+		return true
+	}
+	return false
+}
+
+// inSynSent handles the guest's answer to our SYN (RFC 9293 section 3.10.7.3).
+func (h *Handler) inSynSent(i uint32, c *conn, t packet.TCP) {
+	fl := t.Flags()
+	if fl&packet.ACK != 0 && t.Ack() != c.sndMax {
+		if fl&packet.RST == 0 {
+			h.resetStray(i, t)
+		}
+		return
+	}
+	switch {
+	case fl&packet.RST != 0:
+		if fl&packet.ACK != 0 {
+			h.Stats.ResetByGuest++
+			h.abort(i, c)
+		}
+	case fl&packet.SYN != 0:
+		c.rcvNxt = t.Seq() + 1
+		h.synAnswered(i, c, t)
+	}
+}
+
+// synAnswered handles the guest's SYN in SYN-SENT.
+func (h *Handler) synAnswered(i uint32, c *conn, t packet.TCP) {
+	c.clear(scaled)
+	c.rcvShift = 0
+	h.guestOptions(i, c, t)
+	c.rcvAdv = c.rcvNxt.Add(initialWindow)
+	if t.Flags()&packet.ACK == 0 { // both opened at the same time
+		c.state = synRcvd
+		h.sendSyn(i, c)
+		return
+	}
+	h.establish(i, c, t)
+	c.set(ackNow)
+}

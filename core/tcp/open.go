@@ -1,0 +1,172 @@
+package tcp
+
+import (
+	"syscall"
+
+	"github.com/pasta-net/pasta/core/flow"
+	"github.com/pasta-net/pasta/core/loop"
+	"github.com/pasta-net/pasta/core/packet"
+	"github.com/pasta-net/pasta/core/seqnum"
+	"github.com/pasta-net/pasta/core/sys"
+)
+
+// hostEvents is what every host socket is watched for, once and for all: with
+// edges, a connection that waits for the guest costs nothing.
+const hostEvents = loop.In | loop.Out | loop.Rdh | loop.Edge
+
+// open starts an outbound connection for the guest's SYN: the host side first;
+// the guest gets its SYN,ACK when that is connected.
+func (h *Handler) open(p *packet.Packet, t packet.TCP, key *flow.Key) {
+	if !usable(p, key) {
+		h.link.Drop(packet.DropAddress)
+		return
+	}
+	host, ok := h.nat.Outbound(packet.ProtoTCP, p.Dst, key.PeerPort)
+	if !ok {
+		h.link.Drop(packet.DropAddress)
+		return
+	}
+	if h.table.Len() == h.table.Cap() {
+		h.link.Drop(packet.DropTableFull)
+		return
+	}
+	fd, errno := h.hostSocket(host)
+	if errno != 0 {
+		h.link.Drop(packet.DropNoSocket)
+		return
+	}
+	to := sys.MakeSockAddr(host, key.PeerPort, h.nat.OutboundScope(host))
+	if errno := sys.Connect(fd, &to); errno != 0 && errno != syscall.EINPROGRESS {
+		sys.Close(fd)
+		h.refuse(p, t, errno)
+		return
+	}
+	i := h.insert(key, fd, connecting)
+	c := &h.conns[i]
+	c.rcvNxt = t.Seq() + 1
+	h.guestOptions(i, c, t)
+	h.watch(i, c)
+	h.Stats.OutboundOpened++
+}
+
+// usable tells whether a connection between these endpoints can exist.
+func usable(p *packet.Packet, key *flow.Key) bool {
+	return key.GuestPort != 0 && key.PeerPort != 0 && p.Src != p.Dst &&
+		!p.Src.IsLoopback() && !p.Src.IsMulticast() && !p.Src.IsUnspecified() && !p.Src.IsBroadcast() &&
+		!p.Dst.IsMulticast() && !p.Dst.IsBroadcast()
+}
+
+// hostSocket makes the socket for a connection to host.
+func (h *Handler) hostSocket(host packet.Addr) (int, syscall.Errno) {
+	fd, errno := sys.Socket(sys.Family(host), syscall.SOCK_STREAM, syscall.IPPROTO_TCP)
+	if errno != 0 {
+		return -1, errno
+	}
+	h.setUp(fd)
+	if f := h.nat.Family(host); !host.IsLoopback() {
+		// As upstream, a source that cannot be had is not fatal: the kernel
+		// chooses then.
+		if f.OutboundIf != "" {
+			_ = sys.SetString(fd, syscall.SOL_SOCKET, syscall.SO_BINDTODEVICE, f.OutboundIf)
+		}
+		if !f.Outbound.IsZero() {
+			from := sys.MakeSockAddr(f.Outbound, 0, 0)
+			_ = sys.Bind(fd, &from)
+		}
+	}
+	return fd, 0
+}
+
+// setUp sets the options of every host socket. None is vital.
+func (h *Handler) setUp(fd int) {
+	_ = sys.SetInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+	_ = sys.SetInt(fd, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1)
+	if h.skipLen == 0 {
+		_ = sys.SetPeekOff(fd, 0)
+	}
+}
+
+// insert takes a slot for a new connection; the table has room.
+func (h *Handler) insert(key *flow.Key, fd int, s state) uint32 {
+	i := h.table.Insert(key)
+	c := &h.conns[i]
+	*c = conn{
+		fd: int32(fd), state: s, mss: h.guestMSS(536, key.Guest.Is4()),
+		cwnd: noCwnd, lastFromGuest: h.now, lastActive: h.now,
+	}
+	iss := seqnum.Value(h.table.Secret().ISN(key, h.now))
+	c.sndUna, c.sndNxt, c.sndMax, c.recover = iss, iss, iss, iss
+	return i
+}
+
+// watch has the loop report what happens on the host socket.
+func (h *Handler) watch(i uint32, c *conn) {
+	if errno := h.loop.Add(c.fd32(), hostEvents, loop.MakeToken(loop.KindTCP, h.table.Gen(i), i)); errno != 0 {
+		h.log.Warn("watch host socket", "err", errno)
+		h.abort(i, c)
+	}
+}
+
+// guestOptions takes over what the guest's SYN says.
+func (h *Handler) guestOptions(i uint32, c *conn, t packet.TCP) {
+	o := t.SynOptions()
+	c.mss = h.guestMSS(o.MSS, h.table.Key(i).Guest.Is4())
+	if o.HasWScale {
+		c.set(scaled)
+		c.sndShift, c.rcvShift = o.WScale, maxShift
+	}
+	c.sndWnd = uint32(t.Window()) // never scaled in a SYN (RFC 7323 section 2.2)
+	c.maxWnd = c.sndWnd
+	c.sndWL1 = t.Seq()
+}
+
+// minMSS keeps a guest from asking for absurdly small segments; Linux has the
+// same floor (TCP_MIN_MSS).
+const minMSS = 88
+
+// guestMSS is the segment size towards the guest: what it asked for, within
+// what an IP packet holds.
+func (h *Handler) guestMSS(asked uint16, v4 bool) uint16 {
+	return max(min(asked, h.ourMSS(v4)), minMSS)
+}
+
+// connected goes on when the host socket has connected or failed to.
+func (h *Handler) connected(i uint32, c *conn) {
+	if errno := sys.SocketError(c.fd32()); errno != 0 {
+		h.connectFailed(i, c, errno)
+		return
+	}
+	c.state = synRcvd
+	c.sndMax = c.sndUna + 1
+	c.sndNxt = c.sndMax
+	c.rtxAt, c.rtxSince = h.now+synTimeout(&h.syn, 0), h.now
+	c.set(timing)
+	c.rttSeq, c.rttAt = c.sndMax, h.now
+	h.sendSyn(i, c)
+	h.schedule(i, c)
+}
+
+// sendSyn sends our SYN, with ACK if the guest's has come, the first time or again.
+func (h *Handler) sendSyn(i uint32, c *conn) {
+	fl := uint8(packet.SYN)
+	if c.state == synRcvd {
+		fl |= packet.ACK
+	}
+	_, _ = h.send(i, c, fl, c.sndUna, nil)
+}
+
+// establish moves to ESTABLISHED when t acknowledges our SYN.
+func (h *Handler) establish(i uint32, c *conn, t packet.TCP) {
+	h.measureRTT(c, c.sndMax)
+	c.state = established
+	c.sndUna = c.sndMax
+	c.sndWL1, c.sndWL2 = t.Seq(), t.Ack()
+	if t.Flags()&packet.SYN == 0 {
+		c.sndWnd = uint32(t.Window()) << c.sndShift
+	}
+	c.maxWnd = max(c.maxWnd, c.sndWnd)
+	c.backoff, c.rtxAt = 0, 0
+	c.lastAck = c.rcvNxt
+	c.set(readable)
+	h.touch(i, c)
+}

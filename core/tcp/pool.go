@@ -1,0 +1,62 @@
+package tcp
+
+// chunkLen is the size of a chunk: one super-frame's payload fits.
+const chunkLen = 64 << 10
+
+// pool is a fixed store for data that was accepted from the guest but not yet
+// taken by a host socket. Chunks are linked by index; its memory is only touched when
+// used, most recently used chunks first.
+type pool struct {
+	mem  []byte
+	meta []chunk
+	free uint16 // index+1 of the first free chunk
+	left int    // number of free chunks
+}
+
+type chunk struct {
+	next     uint16 // index+1
+	off, end uint32 // bytes in use
+}
+
+func newPool(chunks int) pool {
+	p := pool{mem: make([]byte, chunks*chunkLen), meta: make([]chunk, chunks), left: chunks}
+	for i := range p.meta {
+		p.meta[i].next = uint16(i + 2)
+	}
+	if chunks > 0 {
+		p.meta[chunks-1].next = 0
+		p.free = 1
+	}
+	return p
+}
+
+// take gives an empty chunk, index+1; 0 if there is none.
+func (p *pool) take() uint16 {
+	i := p.free
+	if i != 0 {
+		p.free = p.meta[i-1].next
+		p.meta[i-1] = chunk{}
+		p.left--
+	}
+	return i
+}
+
+func (p *pool) put(i uint16) {
+	p.meta[i-1].next = p.free
+	p.free = i
+	p.left++
+}
+
+// bytes is the part of chunk i in use, room what is free behind it.
+func (p *pool) bytes(i uint16) []byte {
+	base := int(i-1) * chunkLen
+	return p.mem[base+int(p.meta[i-1].off) : base+int(p.meta[i-1].end)]
+}
+
+func (p *pool) room(i uint16) []byte {
+	base := int(i-1) * chunkLen
+	return p.mem[base+int(p.meta[i-1].end) : base+chunkLen]
+}
+
+// low tells whether so little is left that windows should not count on it.
+func (p *pool) low() bool { return p.left < len(p.meta)/2 }

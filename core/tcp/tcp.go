@@ -1,0 +1,212 @@
+// Package tcp translates the guest's TCP connections to host sockets and back.
+//
+// The guest's kernel talks to us as if to its remote peer: this package is that
+// peer's end of the connection (RFC 9293), without congestion control on the
+// loss-free link, and without buffers of its own towards the guest: what the guest
+// has not acknowledged stays in the host socket's receive queue, where it is peeked
+// at (SO_PEEK_OFF) and from where it is discarded when acknowledged.
+// From the guest, payload goes from the frame into the host socket; it is
+// acknowledged once that has taken it. See docs/ARCHITECTURE.md.
+//
+// Everything belongs to the event loop goroutine. Nothing allocates after New.
+//
+// Import level: with udp and icmp, above config.
+package tcp
+
+import (
+	"log/slog"
+
+	"github.com/pasta-net/pasta/core/config"
+	"github.com/pasta-net/pasta/core/flow"
+	"github.com/pasta-net/pasta/core/fwd"
+	"github.com/pasta-net/pasta/core/loop"
+	"github.com/pasta-net/pasta/core/packet"
+	"github.com/pasta-net/pasta/core/sys"
+	"github.com/pasta-net/pasta/core/tap"
+)
+
+// Options size a Handler. Zero fields take the defaults beside them.
+type Options struct {
+	// MaxFlows is the number of connections (65536).
+	MaxFlows int
+	// HeldChunks is the size of the pool for data that a host socket did not
+	// take at once, in chunks of 64 KiB (128).
+	HeldChunks int
+}
+
+// Handler owns all TCP connections of one guest.
+type Handler struct {
+	cfg  *config.Config
+	nat  *fwd.Map
+	link *tap.Link
+	loop *loop.Loop
+	log  *slog.Logger
+
+	table     *flow.Table
+	conns     []conn
+	deadlines *flow.Deadlines
+	listeners []listener
+	paused    int64 // when listeners that ran out of descriptors are tried again; 0: none
+
+	peekBuf  []byte // scratch for payload to the guest
+	skipLen  int    // bytes of peekBuf for skipping, where SO_PEEK_OFF is missing
+	pool     pool
+	dirty    []uint32 // connections touched in this batch
+	backlog  []uint32 // readable connections that used up their share of a turn
+	writing  uint32   // connection that out belongs to
+	out      sys.Iovecs
+	now      int64
+	hdr      packet.TCPHeader // scratch
+	tx       tap.Tx           // scratch
+	icmpRoom []byte           // scratch for ICMP errors
+	limit    ackLimit
+	syn      synTimers
+	rtoMax   int64 // nanoseconds
+
+	// Stats counts events since start.
+	Stats Stats
+}
+
+// Stats are counters of a Handler.
+type Stats struct {
+	OutboundOpened, InboundOpened uint64
+	ResetByGuest, ResetByHost     uint64
+	Retransmits                   uint64 // segments or super-segments sent to the guest again
+	Held                          uint64 // bytes that a host socket did not take at once
+	Dropped                       uint64 // bytes refused because the pool was full; never acknowledged
+	OutOfOrder                    uint64 // segments from the guest beyond a gap
+	ChallengeAcks                 uint64
+}
+
+const (
+	// peekLen is how much one turn of a connection peeks at most.
+	peekLen = 256 << 10
+	// maxBatch bounds the gather list of one write: payloads of one batch.
+	maxBatch = 64
+)
+
+// New makes a handler. It probes the kernel for SO_PEEK_OFF on TCP (Linux 6.9).
+func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *slog.Logger, o Options) *Handler {
+	if o.MaxFlows == 0 {
+		o.MaxFlows = 1 << 16
+	}
+	if o.HeldChunks == 0 {
+		o.HeldChunks = 128
+	}
+	h := &Handler{
+		cfg: cfg, nat: nat, link: link, loop: lp, log: log,
+		table:     flow.NewTable(o.MaxFlows),
+		conns:     make([]conn, o.MaxFlows),
+		deadlines: flow.NewDeadlines(o.MaxFlows),
+		pool:      newPool(o.HeldChunks),
+		dirty:     make([]uint32, 0, o.MaxFlows),
+		backlog:   make([]uint32, 0, o.MaxFlows),
+		writing:   flow.None,
+		out:       sys.NewIovecs(maxBatch),
+		icmpRoom:  make([]byte, 128),
+	}
+	h.syn = newSynTimers(&cfg.Timeouts)
+	if h.rtoMax = int64(cfg.Timeouts.TCPRTOMax); h.rtoMax == 0 {
+		h.rtoMax = rtoMaxDefault
+	}
+	if !sys.HavePeekOff() {
+		h.skipLen = maxInFlight
+	}
+	h.peekBuf = make([]byte, h.skipLen+peekLen)
+	return h
+}
+
+// Len is the number of connections, those in TIME-WAIT included.
+func (h *Handler) Len() int { return h.table.Len() }
+
+// touch puts connection i on the list of those that Flush looks at.
+func (h *Handler) touch(i uint32, c *conn) {
+	if !c.has(dirty) {
+		c.set(dirty)
+		h.dirty = append(h.dirty, i)
+	}
+}
+
+// Flush ends a batch of frames: writes what is pending to host sockets, and for
+// each connection touched takes acknowledged bytes off its socket, sends what the
+// guest's window now allows, and acknowledges.
+func (h *Handler) Flush(now int64) {
+	h.now = now
+	h.flushWrite()
+	for _, i := range h.dirty {
+		c := &h.conns[i]
+		if !c.has(dirty) { // its slot was freed, and perhaps used again
+			continue
+		}
+		c.clear(dirty)
+		h.settle(i, c)
+	}
+	h.dirty = h.dirty[:0]
+}
+
+// settle brings one connection up to date after events.
+func (h *Handler) settle(i uint32, c *conn) {
+	if c.acked > 0 && !h.discard(i, c) {
+		return
+	}
+	if c.has(resend) && !h.resendFirst(i, c) {
+		return
+	}
+	if h.mayTransmit(c) && !h.toGuest(i, c) {
+		return
+	}
+	if c.has(ackNow) {
+		h.acknowledge(i, c)
+	}
+	h.schedule(i, c)
+}
+
+// FromSock handles an event of a host socket.
+func (h *Handler) FromSock(i uint32, gen uint16, bits uint32, now int64) {
+	if !h.table.Valid(i, gen) {
+		return
+	}
+	h.now = now
+	c := &h.conns[i]
+	if c.fd < 0 {
+		return
+	}
+	if c.state == connecting {
+		h.connected(i, c)
+		return
+	}
+	if bits&loop.Out != 0 && !h.fromSockOut(i, c) {
+		return
+	}
+	if bits&(loop.In|loop.Rdh|loop.Hup|loop.Err) != 0 {
+		c.set(readable)
+		if bits&(loop.Rdh|loop.Hup|loop.Err) != 0 {
+			c.set(hostEOF)
+		}
+	}
+	h.touch(i, c)
+}
+
+// Backlog tells whether connections wait for their next share of a turn; the
+// engine then polls instead of sleeping and calls RunBacklog.
+func (h *Handler) Backlog() bool { return len(h.backlog) > 0 }
+
+// RunBacklog gives each connection in the backlog another share.
+func (h *Handler) RunBacklog(now int64) {
+	h.now = now
+	for _, i := range h.backlog {
+		if c := &h.conns[i]; c.state != closed && c.fd >= 0 {
+			h.touch(i, c)
+		}
+	}
+	h.backlog = h.backlog[:0]
+}
+
+// Close resets every connection and closes all sockets.
+func (h *Handler) Close() {
+	h.table.All(func(i uint32) { h.abort(i, &h.conns[i]) })
+	for _, l := range h.listeners {
+		sys.Close(l.FD)
+	}
+	h.listeners = nil
+}

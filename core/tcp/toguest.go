@@ -1,0 +1,217 @@
+package tcp
+
+import (
+	"syscall"
+
+	"github.com/pasta-net/pasta/core/packet"
+	"github.com/pasta-net/pasta/core/seqnum"
+	"github.com/pasta-net/pasta/core/sys"
+)
+
+// turnLen is how many bytes one connection may send to the guest in one turn of
+// the loop, so that others get theirs.
+const turnLen = 4 * peekLen
+
+// mayTransmit tells whether there is anything to send, now or again.
+func (h *Handler) mayTransmit(c *conn) bool {
+	return c.has(readable) && c.state.sendsData() || c.behind() && c.state.synchronized()
+}
+
+// toGuest sends the guest what its window allows of what the host socket has. False
+// if the connection is gone.
+func (h *Handler) toGuest(i uint32, c *conn) bool {
+	for sent := 0; sent < turnLen; {
+		room := h.sendRoom(c)
+		if c.state.sentFIN() {
+			if c.sndNxt == c.dataEnd() {
+				return h.resendFIN(i, c)
+			}
+			room = min(room, int(c.dataEnd()-c.sndNxt))
+		}
+		if room <= 0 {
+			return true
+		}
+		b, errno := h.peek(c, min(room, peekLen))
+		if errno != 0 {
+			if tryAgain(errno) {
+				c.clear(readable)
+				return true
+			}
+			h.hostFailed(i, c, errno)
+			return false
+		}
+		if len(b) == 0 {
+			c.clear(readable)
+			h.sendFIN(i, c)
+			return true
+		}
+		if len(b) < room && len(b) < peekLen && !c.has(hostEOF) {
+			// Less than asked for: the queue is empty, and the kernel reports the
+			// next arrival. With an end of file behind the data it need not.
+			c.clear(readable)
+		}
+		if !h.sendData(i, c, b) || !h.mayTransmit(c) {
+			return true
+		}
+		sent += len(b)
+	}
+	h.backlog = append(h.backlog, i)
+	return true
+}
+
+// sendRoom is how many bytes may be sent now. It keeps clear of silly windows (RFC
+// 9293 section 3.8.6.2.1): a piece smaller than a segment waits for the
+// window to open, as long as an acknowledgment is sure to come.
+func (h *Handler) sendRoom(c *conn) int {
+	wnd := min(c.sndWnd, c.cwnd, h.inFlightLimit())
+	inFlight := c.inFlight()
+	if inFlight >= wnd {
+		return 0
+	}
+	room := wnd - inFlight
+	if room < uint32(c.mss) && inFlight > 0 && room < c.maxWnd/2 {
+		return 0
+	}
+	return int(room)
+}
+
+// inFlightLimit bounds unacknowledged data, more tightly where all of it has to be
+// skipped at each peek.
+func (h *Handler) inFlightLimit() uint32 {
+	if h.skipLen > 0 {
+		return uint32(h.skipLen)
+	}
+	return maxInFlight
+}
+
+// peek reads at most n bytes that follow what is in flight, without taking them
+// off the socket.
+func (h *Handler) peek(c *conn, n int) ([]byte, syscall.Errno) {
+	off := c.inFlight() + c.acked
+	buf := h.peekBuf[h.skipLen : h.skipLen+n]
+	if h.skipLen > 0 {
+		return h.peekSkipping(c, int(off), n)
+	}
+	if c.peekOff != off {
+		if errno := sys.SetPeekOff(c.fd32(), int(off)); errno != 0 {
+			return nil, errno
+		}
+		c.peekOff = off
+	}
+	got, errno := sys.Recv(c.fd32(), buf, sys.MsgPeek|sys.MsgDontwait)
+	if errno != 0 {
+		return nil, errno
+	}
+	c.peekOff += uint32(got)
+	return buf[:got], 0
+}
+
+// peekSkipping is peek for kernels before 6.9: the bytes in flight are copied too.
+func (h *Handler) peekSkipping(c *conn, off, n int) ([]byte, syscall.Errno) {
+	if off > h.skipLen {
+		return nil, syscall.EAGAIN
+	}
+	buf := h.peekBuf[:off+n]
+	got, errno := sys.Recv(c.fd32(), buf, sys.MsgPeek|sys.MsgDontwait)
+	if errno != 0 {
+		return nil, errno
+	}
+	if got <= off && got > 0 && !c.has(hostEOF) {
+		return nil, syscall.EAGAIN
+	}
+	return buf[min(off, got):got], 0
+}
+
+// sendData sends b, the data at SndNxt, in (super-)segments. False if the link took
+// less: the rest stays on the socket for later.
+func (h *Handler) sendData(i uint32, c *conn, b []byte) bool {
+	if h.now-c.lastData < interactiveWithin {
+		c.set(interactive)
+	}
+	frame := frameLen(c, h.table.Key(i).Guest.Is4())
+	for len(b) > 0 {
+		part := b[:min(frame, len(b))]
+		flags := uint8(packet.ACK)
+		if len(part) == len(b) {
+			flags |= packet.PSH
+		}
+		n, errno := h.send(i, c, flags, c.sndNxt, part)
+		h.sentTo(c, c.sndNxt.Add(seqnum.Size(n)))
+		if errno != 0 {
+			c.set(readable) // the rest is still there
+			h.linkRefused(i, c)
+			return false
+		}
+		b = b[n:]
+	}
+	c.lastActive = h.now
+	return true
+}
+
+// sentTo moves SndNxt and starts what depends on it.
+func (h *Handler) sentTo(c *conn, nxt seqnum.Value) {
+	if nxt == c.sndNxt {
+		return
+	}
+	fresh := c.sndMax.LessThan(nxt)
+	c.sndNxt = nxt
+	if !fresh {
+		return
+	}
+	c.sndMax = nxt
+	if !c.has(timing) && !c.has(recovering) {
+		c.set(timing)
+		c.rttSeq, c.rttAt = nxt, h.now
+	}
+	if c.rtxAt == 0 {
+		c.rtxAt, c.rtxSince = h.now+h.rto(c), h.now
+	}
+}
+
+// sendFIN tells the guest that the remote end has shut down, after all its data.
+func (h *Handler) sendFIN(i uint32, c *conn) {
+	if _, errno := h.send(i, c, packet.FIN|packet.ACK, c.sndNxt, nil); errno != 0 {
+		c.set(readable)
+		h.linkRefused(i, c)
+		return
+	}
+	if c.state == established {
+		c.state = finWait1
+	} else {
+		c.state = lastAck
+	}
+	h.sentTo(c, c.sndNxt+1)
+	c.lastActive = h.now
+}
+
+// resendFIN sends our FIN again behind the data that was.
+func (h *Handler) resendFIN(i uint32, c *conn) bool {
+	if c.behind() {
+		_, _ = h.send(i, c, packet.FIN|packet.ACK, c.sndNxt, nil)
+		c.sndNxt = c.sndMax
+	}
+	return true
+}
+
+// linkRefused comes back by timer when the link is full or down.
+func (h *Handler) linkRefused(i uint32, c *conn) {
+	c.set(linkFull)
+	c.rtxAt = h.now + linkRetry
+	h.schedule(i, c)
+}
+
+// discard takes what the guest has acknowledged off the host socket. False if
+// the connection is gone.
+func (h *Handler) discard(i uint32, c *conn) bool {
+	n, errno := sys.Discard(c.fd32(), int(c.acked))
+	if errno != 0 {
+		if tryAgain(errno) {
+			return true
+		}
+		h.hostFailed(i, c, errno)
+		return false
+	}
+	c.acked -= min(c.acked, uint32(n))
+	c.peekOff -= min(c.peekOff, uint32(n))
+	return true
+}

@@ -1,0 +1,154 @@
+package tcp
+
+import (
+	"syscall"
+
+	"github.com/pasta-net/pasta/core/flow"
+	"github.com/pasta-net/pasta/core/sys"
+)
+
+// queueWrite adds in-order payload of connection i, which stays valid until Flush,
+// to what the end of the batch writes to its socket, and moves RcvNxt over it.
+func (h *Handler) queueWrite(i uint32, c *conn, payload []byte) {
+	if h.writing != i || h.out.Full() {
+		h.flushWrite()
+		h.writing = i
+	}
+	h.out.Add(payload)
+	c.rcvNxt = c.rcvNxt.Add(seqSize(len(payload)))
+	c.lastData, c.lastActive = h.now, h.now
+}
+
+// flushWrite writes the pending payloads to their host socket. What that does not
+// take is held; what cannot be held either is forgotten by taking RcvNxt back:
+// it has not been acknowledged yet, so the guest sends it again.
+func (h *Handler) flushWrite() {
+	i := h.writing
+	h.writing = flow.None
+	if i == flow.None || h.out.Count() == 0 {
+		return
+	}
+	c := &h.conns[i]
+	n, errno := 0, syscall.Errno(0)
+	if c.held == 0 {
+		n, errno = sys.SendIovecs(c.fd32(), &h.out, sys.MsgDontwait|sys.MsgNosignal)
+	}
+	if errno != 0 {
+		n = 0
+		if !tryAgain(errno) {
+			h.out.Reset()
+			h.hostFailed(i, c, errno)
+			return
+		}
+	}
+	if rest := h.out.Len() - n; rest > 0 {
+		lost := rest - h.hold(c, n)
+		c.rcvNxt -= seqValue(lost)
+		h.Stats.Dropped += uint64(lost)
+		h.watchOut(i, c)
+	}
+	h.out.Reset()
+}
+
+// hold copies the pending payload behind the first skip bytes to the pool and
+// returns how much fitted.
+func (h *Handler) hold(c *conn, skip int) int {
+	total := 0
+	for skip < h.out.Len() {
+		if c.heldTail == 0 || len(h.pool.room(c.heldTail)) == 0 {
+			if c.held >= maxHeld || !h.extend(c) {
+				break
+			}
+		}
+		n := h.out.Tail(skip, h.pool.room(c.heldTail))
+		h.pool.meta[c.heldTail-1].end += uint32(n)
+		c.held += uint32(n)
+		skip += n
+		total += n
+	}
+	h.Stats.Held += uint64(total)
+	return total
+}
+
+// extend gives c another chunk.
+func (h *Handler) extend(c *conn) bool {
+	i := h.pool.take()
+	if i == 0 {
+		return false
+	}
+	if c.heldTail == 0 {
+		c.heldHead = i
+	} else {
+		h.pool.meta[c.heldTail-1].next = i
+	}
+	c.heldTail = i
+	return true
+}
+
+// writeHeld gives held data to the host socket; false if the connection is gone.
+func (h *Handler) writeHeld(i uint32, c *conn) bool {
+	for c.held > 0 {
+		b := h.pool.bytes(c.heldHead)
+		n, errno := sys.Send(c.fd32(), b, sys.MsgDontwait|sys.MsgNosignal)
+		if errno != 0 {
+			if tryAgain(errno) {
+				return true
+			}
+			h.hostFailed(i, c, errno)
+			return false
+		}
+		c.held -= uint32(n)
+		h.pool.meta[c.heldHead-1].off += uint32(n)
+		if n < len(b) {
+			return true
+		}
+		h.dropChunk(c)
+	}
+	return true
+}
+
+// dropChunk gives the first chunk of c back to the pool.
+func (h *Handler) dropChunk(c *conn) {
+	i := c.heldHead
+	c.heldHead = h.pool.meta[i-1].next
+	if c.heldHead == 0 {
+		c.heldTail = 0
+	}
+	h.pool.put(i)
+}
+
+// fromSockOut continues when the host socket's send buffer has drained; false if
+// the connection is gone.
+func (h *Handler) fromSockOut(i uint32, c *conn) bool {
+	c.clear(wantOut)
+	if c.held > 0 && !h.writeHeld(i, c) {
+		return false
+	}
+	if c.held > 0 {
+		h.watchOut(i, c)
+		return true
+	}
+	if c.has(guestFIN) {
+		h.shutdownHost(c)
+	}
+	if c.state == timeWait {
+		h.closeHost(c)
+		return false
+	}
+	if c.state.takesData() && h.windowGrew(c) {
+		c.set(ackNow)
+	}
+	return true
+}
+
+// shutdownHost passes the guest's FIN on, once nothing is held in front of it.
+func (h *Handler) shutdownHost(c *conn) {
+	if c.held == 0 {
+		_ = sys.Shutdown(c.fd32(), sys.ShutWr)
+	}
+}
+
+// tryAgain tells errors that pass from errors that end a connection.
+func tryAgain(errno syscall.Errno) bool {
+	return errno == syscall.EAGAIN || errno == syscall.ENOBUFS || errno == syscall.ENOMEM || errno == syscall.EINTR
+}

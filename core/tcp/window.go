@@ -1,0 +1,106 @@
+package tcp
+
+import (
+	"github.com/pasta-net/pasta/core/loop"
+	"github.com/pasta-net/pasta/core/packet"
+	"github.com/pasta-net/pasta/core/seqnum"
+	"github.com/pasta-net/pasta/core/sys"
+)
+
+const (
+	// initialWindow is what a SYN offers, before scaling: the whole field.
+	initialWindow = 65535
+	// maxWindow bounds what we advertise to the guest. The guest's round trip is
+	// this process, so more adds no speed, only cache misses
+	// (make bench, tcp-out).
+	maxWindow = 1 << 20
+	// maxInFlight bounds what we send to the guest beyond its acknowledgments, for
+	// the same reason.
+	maxInFlight = 1 << 20
+	// overcommit is advertised beyond the free part of the send buffer, with
+	// the pool behind it. It makes the last write of a burst come out short, and
+	// only then does the kernel report (edge-triggered) that the buffer drains.
+	overcommit = chunkLen
+	// maxHeld bounds what one connection may hold in the pool.
+	maxHeld = 8 * chunkLen
+)
+
+// windowFor is what we could take from the guest now, in bytes: what is free
+// in the host socket's send buffer, counted in the kernel's way, which
+// charges about 2 % overhead on full segments.
+func (h *Handler) windowFor(c *conn) uint32 {
+	if c.held > 0 || c.fd < 0 {
+		return 0
+	}
+	var m sys.MemInfo
+	if sys.SocketMemInfo(c.fd32(), &m) != 0 {
+		return 0
+	}
+	free := uint32(0)
+	if m.WmemQueued < m.Sndbuf {
+		free = m.Sndbuf - m.WmemQueued
+		free -= free / 16
+	}
+	if !h.pool.low() {
+		free += overcommit
+	}
+	return min(free, maxWindow)
+}
+
+// advertise decides the window field of a segment to the guest. The right edge
+// never moves left (RFC 9293 section 3.8.6).
+func (h *Handler) advertise(c *conn, flags uint8) uint16 {
+	if flags&packet.SYN != 0 {
+		c.rcvAdv = c.rcvNxt.Add(initialWindow)
+		return initialWindow
+	}
+	edge := c.rcvNxt
+	if c.state.takesData() {
+		edge = edge.Add(seqnum.Size(h.windowFor(c)))
+	}
+	edge = seqnum.Max(edge, c.rcvAdv)
+	units := (uint32(edge-c.rcvNxt) + 1<<c.rcvShift - 1) >> c.rcvShift
+	units = min(units, 65535)
+	c.rcvAdv = c.rcvNxt.Add(seqnum.Size(units << c.rcvShift))
+	return uint16(units)
+}
+
+// windowGrew tells whether an update of the advertised window is worth a
+// segment (RFC 9293 section 3.8.6.2.2): at least two segments or half of the window more.
+func (h *Handler) windowGrew(c *conn) bool {
+	now := h.windowFor(c)
+	before := uint32(c.rcvAdv - c.rcvNxt)
+	if now <= before {
+		return false
+	}
+	return now-before >= 2*uint32(c.mss) || now-before >= maxWindow/2 || before < now/2
+}
+
+// watchOut asks for an event when the host socket's send buffer has drained: a
+// modification makes the kernel look at it anew, so no edge is missed.
+func (h *Handler) watchOut(i uint32, c *conn) {
+	if !c.has(wantOut) {
+		c.set(wantOut)
+		_ = h.loop.Mod(c.fd32(), hostEvents, loop.MakeToken(loop.KindTCP, h.table.Gen(i), i))
+	}
+}
+
+// acknowledge sends an acknowledgment that became due.
+func (h *Handler) acknowledge(i uint32, c *conn) {
+	c.clear(ackNow)
+	h.sendAck(i, c)
+}
+
+// dataReceived decides when data from the guest is acknowledged: at the end of
+// the batch, or within ackDelay if an answer is likely to carry the acknowledgment
+// (RFC 9293 section 3.8.6.3: at least every second full-sized segment).
+func (h *Handler) dataReceived(c *conn) {
+	owed := uint32(c.rcvNxt - c.lastAck)
+	if !c.has(interactive) || owed >= 2*uint32(c.mss) || owed >= maxDelayed {
+		c.set(ackNow)
+		return
+	}
+	if c.ackAt == 0 {
+		c.ackAt = h.now + ackDelay
+	}
+}
