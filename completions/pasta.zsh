@@ -19,7 +19,7 @@ _arguments -s -S -A '-*' \
     '*-l+[Log to PATH instead of the system log]:PATH:_files' \
     '*--log-file=[Log to PATH instead of the system log]:PATH:_files' \
     '*--log-size=[Cut the log file when it exceeds BYTES, at least 40960]:BYTES: ' \
-    '*--runas=[Run as UID|UID\:GID|LOGIN|LOGIN\:GROUP]:UID|UID\:GID|LOGIN|LOGIN\:GROUP: ' \
+    '*--runas=[Run as SPEC\: UID, UID\:GID, LOGIN or LOGIN\:GROUP]:SPEC: ' \
     '*-p+[Capture the frames of the namespace interface to FILE]:FILE:_files' \
     '*--pcap=[Capture the frames of the namespace interface to FILE]:FILE:_files' \
     '*-P+[Write the process ID to FILE when everything is set up]:FILE:_files' \
@@ -39,8 +39,8 @@ _arguments -s -S -A '-*' \
     '*--interface=[Take addresses and routes from interface NAME]:NAME:_net_interfaces' \
     '*--outbound-if4=[Bind IPv4 sockets of outbound flows to interface NAME]:NAME:_net_interfaces' \
     '*--outbound-if6=[Bind IPv6 sockets of outbound flows to interface NAME]:NAME:_net_interfaces' \
-    '*-I+[Name of the interface in the namespace\: NAME]:NAME: ' \
-    '*--ns-ifname=[Name of the interface in the namespace\: NAME]:NAME: ' \
+    '*-I+[Call the interface in the namespace NAME]:NAME: ' \
+    '*--ns-ifname=[Call the interface in the namespace NAME]:NAME: ' \
     '*--ns-mac-addr=[Hardware address MAC of the interface in the namespace]:MAC: ' \
     '*-M+[Use MAC as source of the frames we send]:MAC: ' \
     '*--mac-addr=[Use MAC as source of the frames we send]:MAC: ' \

@@ -13,7 +13,7 @@ tree=${2:-.}
 fuzz_target() {
     log=$(mktemp)
     if go test -run='^$' -fuzz="^$2\$" -fuzztime="$duration" "$1" >"$log" 2>&1; then
-        tail -n 2 "$log" | head -n 1
+        grep '^fuzz: elapsed' "$log" | tail -n 1
     elif grep -q 'context deadline exceeded' "$log" && ! grep -q 'Failing input written' "$log"; then
         echo "no finding before the deadline"
     else

@@ -40,7 +40,7 @@ var layers = [][]string{
 	{"cmd/pasta/command"},
 	{"cmd/pasta/internal"},
 	{"cmd/pasta"},
-	{"tests/tools"},
+	{"tests"},
 }
 
 // sideways lists the imports allowed within one row, besides a package's own

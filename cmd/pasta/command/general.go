@@ -33,7 +33,7 @@ func (s *settings) generalOptions() []option {
 			name: "log-size", set: s.logSize, def: "1048576",
 			usage: "Cut the log file when it exceeds `BYTES`, at least 40960",
 		},
-		{name: "runas", set: s.runAs, usage: "Run as `UID|UID:GID|LOGIN|LOGIN:GROUP`"},
+		{name: "runas", set: s.runAs, usage: "Run as `SPEC`: UID, UID:GID, LOGIN or LOGIN:GROUP"},
 		{
 			name: "pcap", short: "p", set: store(&o.PcapFile), complete: CompleteFile,
 			usage: "Capture the frames of the namespace interface to `FILE`",

@@ -37,7 +37,7 @@ func (s *settings) linkOptions() []option {
 		},
 		{
 			name: "ns-ifname", short: "I", set: ifName(&n.NsIfName), def: "name of the template interface, or tap0",
-			usage: "Name of the interface in the namespace: `NAME`",
+			usage: "Call the interface in the namespace `NAME`",
 		},
 		{name: "ns-mac-addr", set: s.nsMAC, usage: "Hardware address `MAC` of the interface in the namespace"},
 		{
