@@ -1,0 +1,92 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+)
+
+// dialers is the number of connections set up at the same time.
+const dialers = 64
+
+// runHold opens -count connections, uses each of them, keeps all open until
+// standard input ends, and uses each again.
+func runHold(args []string) error {
+	f := newClient("hold")
+	count := f.Int("count", 1000, "connections to hold")
+	addr, err := f.address(args)
+	if err != nil {
+		return err
+	}
+	conns := make([]net.Conn, *count)
+	failed := each(*count, func(i int) error {
+		c, err := dial(addr, "echo")
+		if err != nil {
+			return err
+		}
+		conns[i] = c
+		return exchange(c, uint64(i))
+	})
+	if failed != nil {
+		return fmt.Errorf("open: %w", failed)
+	}
+	fmt.Println("held", *count)
+	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
+		return err
+	}
+	failed = each(*count, func(i int) error { return exchange(conns[i], ^uint64(i)) })
+	if failed != nil {
+		return fmt.Errorf("use again: %w", failed)
+	}
+	fmt.Println("answered", *count)
+	return nil
+}
+
+// each runs work(0) to work(count-1), dialers of them at a time, and returns
+// one of the errors.
+func each(count int, work func(i int) error) error {
+	var (
+		next  atomic.Int64
+		group sync.WaitGroup
+		first = make(chan error, 1)
+	)
+	for range dialers {
+		group.Go(func() {
+			for i := int(next.Add(1)) - 1; i < count; i = int(next.Add(1)) - 1 {
+				if err := work(i); err != nil {
+					select {
+					case first <- fmt.Errorf("connection %d: %w", i, err):
+					default:
+					}
+				}
+			}
+		})
+	}
+	group.Wait()
+	select {
+	case err := <-first:
+		return err
+	default:
+		return nil
+	}
+}
+
+// exchange sends a tag and wants it back, so that mixed-up connections show.
+func exchange(c net.Conn, tag uint64) error {
+	var out, in [8]byte
+	binary.BigEndian.PutUint64(out[:], tag)
+	if _, err := c.Write(out[:]); err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(c, in[:]); err != nil {
+		return err
+	}
+	if in != out {
+		return fmt.Errorf("got %x back, want %x", in, out)
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"net/netip"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// startServer serves on a loopback port and returns its address.
+func startServer(t *testing.T) string {
+	t.Helper()
+	u, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", u.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { u.Close(); l.Close() })
+	s := &server{results: make(map[string]chan string)}
+	go s.accept(l)
+	go serveUDP(u.(*net.UDPConn))
+	return u.LocalAddr().String()
+}
+
+func TestClientsAgainstServer(t *testing.T) {
+	addr := startServer(t)
+	for _, tc := range []struct {
+		name string
+		run  func([]string) error
+		args []string
+	}{
+		{"upload one byte", runUp, []string{"-size", "1"}},
+		{"upload many", runUp, []string{"-size", "1000003"}},
+		{"upload to a stalled reader", runUp, []string{"-stall", "10ms", "-size", "100000"}},
+		{"upload in single bytes", runUp, []string{"-interval", "1us", "-size", "5"}},
+		{"download nothing", runDown, []string{"-size", "0"}},
+		{"download many", runDown, []string{"-size", "1000003"}},
+		{"download in single bytes", runDown, []string{"-interval", "1us", "-size", "5"}},
+		{"half-close", runHalfClose, []string{"-size", "70000"}},
+		{"reset", runReset, nil},
+		{"peer over TCP", runPeer, nil},
+		{"peer over UDP", runPeer, []string{"-udp"}},
+		{"connect", runConnect, nil},
+		{"requests", runRR, []string{"-for", "10ms"}},
+		{"connections", runCRR, []string{"-for", "10ms"}},
+		{"echo datagrams", runUDPEcho, []string{"-count", "100", "-size", "1200"}},
+		{"echo one byte", runUDPEcho, []string{"-count", "3", "-size", "1"}},
+		{"large datagram", runUDPReply, []string{"-size", "65507"}},
+		{"flood", runUDPFlood, []string{"-for", "10ms"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if err := tc.run(append(tc.args, addr)); err != nil {
+				t.Errorf("got error %v, want none", err)
+			}
+		})
+	}
+}
+
+func TestReceiveDetectsChangedStream(t *testing.T) {
+	var sent bytes.Buffer
+	want, err := send(&sent, 200000, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	swapped := bytes.Clone(sent.Bytes())
+	copy(swapped, sent.Bytes()[blockLen:2*blockLen])
+	for _, tc := range []struct {
+		name string
+		data []byte
+		same bool
+	}{
+		{"unchanged", sent.Bytes(), true},
+		{"short", sent.Bytes()[:199999], false},
+		{"block repeated", swapped, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, got, err := receive(bytes.NewReader(tc.data), -1)
+			if err != nil || (got == want) != tc.same {
+				t.Errorf("got digest %v, error %v, want equal to %v: %v", got, err, want, tc.same)
+			}
+		})
+	}
+}
+
+func TestCheckEchoRefusesWrongDatagrams(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		b    []byte
+		seen bool
+		ok   bool
+	}{
+		{"good", echoDatagram(7, 20), false, true},
+		{"repeated", echoDatagram(7, 20), true, false},
+		{"short", []byte{datagramEcho}, false, false},
+		{"other size", echoDatagram(7, 21), false, false},
+		{"other window", echoDatagram(9, 20), false, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			err := checkEcho(tc.b, 7, 20, []bool{tc.seen})
+			if (err == nil) != tc.ok {
+				t.Errorf("got error %v, want success %v", err, tc.ok)
+			}
+		})
+	}
+}
+
+func TestErrnoNames(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"success", nil, "ok"},
+		{"wrapped errno", &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, "ECONNREFUSED"},
+		{"other", errors.New("x"), "x"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := errnoName(tc.err); got != tc.want {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestParseStats(t *testing.T) {
+	n, d, err := parseStats("12 3000")
+	if n != 12 || d != 3*time.Microsecond || err != nil {
+		t.Errorf("got %d, %v, %v, want 12, 3µs, no error", n, d, err)
+	}
+	if _, _, err := parseStats("12"); err == nil {
+		t.Error("got no error for a missing time")
+	}
+}
+
+func TestDNSAnswer(t *testing.T) {
+	question := []byte("\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x00\x00\x01\x00\x01")
+	for _, tc := range []struct {
+		name  string
+		query []byte
+		ip    string
+		want  []byte
+	}{
+		{"address", question, "192.0.2.1", []byte("\x12\x34\x85\x80\x00\x01\x00\x01\x00\x00\x00\x00\x01a\x00\x00\x01\x00\x01" +
+			"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x01")},
+		{"other family", question, "fd77::1",
+			[]byte("\x12\x34\x85\x80\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x00\x00\x01\x00\x01")},
+		{"truncated", question[:15], "192.0.2.1", nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := dnsAnswer(tc.query, netip.MustParseAddr(tc.ip)); !bytes.Equal(got, tc.want) {
+				t.Errorf("got %x, want %x", got, tc.want)
+			}
+		})
+	}
+}
