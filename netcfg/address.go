@@ -14,11 +14,11 @@ var (
 )
 
 // usableAddrs lists the addresses of one family on an interface, except those
-// that the host itself does not use for new flows.
+// that the host itself does not use for new flows to others.
 func usableAddrs(host HostState, f rtnl.Family, index int) []rtnl.Addr {
 	var list []rtnl.Addr
 	for _, a := range host.Addrs {
-		unused := a.Flags&(rtnl.AddrDeprecated|rtnl.AddrDADFailed) != 0
+		unused := a.Flags&(rtnl.AddrDeprecated|rtnl.AddrDADFailed) != 0 || a.Prefix.Addr().IsLoopback()
 		if a.Index == index && rtnl.FamilyOf(a.Prefix.Addr()) == f && !unused {
 			list = append(list, a)
 		}

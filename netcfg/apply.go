@@ -66,10 +66,11 @@ type applier struct {
 	done   Applied
 }
 
-// configure sets up link, IPv4, then IPv6. While the link comes up, NOARP keeps
-// the kernel from probing for duplicates of its link-local address, which would
-// leave that unusable for a second. NOARP is cleared before further IPv6
-// addresses are added, as their solicited-node groups are joined only then.
+// configure sets up link, IPv4, then IPv6. Duplicate address detection would
+// make IPv6 addresses unusable for a second; NOARP keeps the kernel from starting
+// it for the link-local address that it makes when the link comes up. NOARP is
+// cleared before IPv6 addresses are added: they join their solicited-node group
+// only then, and have a flag of their own against detection.
 func (a *applier) configure(tap rtnl.Link) error {
 	err := a.kernel.SetLink(a.index, rtnl.LinkChange{
 		Up: rtnl.LinkUp | rtnl.LinkNoARP, MTU: a.plan.MTU, TxQLen: a.plan.TxQLen, MAC: a.plan.MAC,
@@ -80,20 +81,26 @@ func (a *applier) configure(tap rtnl.Link) error {
 	if err := a.install(rtnl.IPv4); err != nil {
 		return err
 	}
-	obstacle := a.ipv6Obstacle(tap)
-	if obstacle == "" {
-		if err := a.skipDAD(); err != nil {
-			return err
-		}
+	if obstacle := a.ipv6Obstacle(tap); obstacle != "" {
+		a.warnWithoutIPv6(obstacle)
+		return a.allowARP()
 	}
-	if err := a.kernel.SetLink(a.index, rtnl.LinkChange{Down: rtnl.LinkNoARP}); err != nil {
+	linkLocal, err := a.takeLinkLocal()
+	if err != nil {
 		return err
 	}
-	if obstacle != "" {
-		a.warnWithoutIPv6(obstacle)
-		return nil
+	if err := a.allowARP(); err != nil {
+		return err
+	}
+	if err := a.addAddrs(linkLocal); err != nil {
+		return err
 	}
 	return a.install(rtnl.IPv6)
+}
+
+// allowARP clears NOARP.
+func (a *applier) allowARP() error {
+	return a.kernel.SetLink(a.index, rtnl.LinkChange{Down: rtnl.LinkNoARP})
 }
 
 // ipv6Obstacle tells why the tap can have no IPv6 address; empty if it can.
@@ -111,43 +118,62 @@ func (a *applier) ipv6Obstacle(tap rtnl.Link) string {
 
 // warnWithoutIPv6 reports that the IPv6 part of the plan, if any, is left out.
 func (a *applier) warnWithoutIPv6(obstacle string) {
-	isIPv6 := func(addr rtnl.Addr) bool { return rtnl.FamilyOf(addr.Prefix.Addr()) == rtnl.IPv6 }
-	if len(a.routes(rtnl.IPv6)) > 0 || slices.ContainsFunc(a.plan.Addrs, isIPv6) {
+	if len(a.addrs(rtnl.IPv6))+len(a.routes(rtnl.IPv6)) > 0 {
 		a.warn("IPv6 not configured on %s in the namespace: %s", a.plan.IfName, obstacle)
 	}
 }
 
-// skipDAD marks the link-local addresses that came with the link, so that no
-// detection starts when NOARP is cleared.
-func (a *applier) skipDAD() error {
+// takeLinkLocal removes the link-local addresses that came with the link and
+// returns them in the form to add again, without duplicate detection. Setting
+// that flag on the address in place comes too late: Linux 6.18 still delays it
+// by up to a second if its own work queue is slower than we are.
+func (a *applier) takeLinkLocal() ([]rtnl.Addr, error) {
 	addrs, err := a.kernel.Addrs(rtnl.IPv6)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var taken []rtnl.Addr
 	for _, addr := range addrs {
 		if addr.Index != a.index || !addr.Prefix.Addr().IsLinkLocalUnicast() {
 			continue
 		}
+		if err := a.kernel.DelAddr(addr); err != nil {
+			return nil, err
+		}
 		addr.Flags = addr.Flags&^rtnl.AddrTentative | rtnl.AddrNoDAD
-		if err := a.kernel.ReplaceAddr(addr); err != nil {
+		taken = append(taken, addr)
+	}
+	return taken, nil
+}
+
+// install adds the addresses and routes of one family.
+func (a *applier) install(f rtnl.Family) error {
+	if err := a.addAddrs(a.addrs(f)); err != nil {
+		return err
+	}
+	return a.installRoutes(a.routes(f))
+}
+
+// addAddrs adds addresses; those that are there already are fine.
+func (a *applier) addAddrs(addrs []rtnl.Addr) error {
+	for _, addr := range addrs {
+		if err := a.kernel.AddAddr(addr); err != nil && !errors.Is(err, syscall.EEXIST) {
 			return err
 		}
 	}
 	return nil
 }
 
-// install adds the addresses and routes of one family.
-func (a *applier) install(f rtnl.Family) error {
+// addrs lists the planned addresses of one family, on the tap.
+func (a *applier) addrs(f rtnl.Family) []rtnl.Addr {
+	var list []rtnl.Addr
 	for _, addr := range a.plan.Addrs {
-		if rtnl.FamilyOf(addr.Prefix.Addr()) != f {
-			continue
-		}
-		addr.Index = a.index
-		if err := a.kernel.AddAddr(addr); err != nil && !errors.Is(err, syscall.EEXIST) {
-			return err
+		if rtnl.FamilyOf(addr.Prefix.Addr()) == f {
+			addr.Index = a.index
+			list = append(list, addr)
 		}
 	}
-	return a.installRoutes(a.routes(f))
+	return list
 }
 
 // routes lists the planned routes of one family, on the tap.

@@ -48,12 +48,13 @@ func TestConfigureNamespaceKeepsTheOrder(t *testing.T) {
 	want := []string{
 		"set interface 1 (flags +0x1 -0x0)",
 		"set interface 2 (flags +0x81 -0x0 mac 02:00:00:00:00:01 mtu 65520 txqueuelen 1000)",
-		"add address 10.66.0.2/24 to interface 2",
+		"add address 10.66.0.2/24 on interface 2",
 		"add route default (IPv4) via 10.66.0.1 on interface 2",
 		"add route 10.66.0.0/24 on interface 2",
-		"replace address fe80::2/64 of interface 2",
+		"remove address fe80::2/64 on interface 2",
 		"set interface 2 (flags +0x0 -0x80)",
-		"add address fd66::2/64 to interface 2",
+		"add address fe80::2/64 on interface 2",
+		"add address fd66::2/64 on interface 2",
 		"add route fd66::/64 on interface 2",
 		"add route fe80::/64 on interface 2",
 		"add route default (IPv6) via fd66::1 on interface 2",
@@ -157,7 +158,7 @@ func TestConfigureNamespaceWithoutIPv6(t *testing.T) {
 func TestConfigureNamespaceStopsOnErrors(t *testing.T) {
 	requests := []string{
 		"set interface 1", "find interface vH", "set interface 2 (flags +0x81", "add address 10.", "add route default (IPv4)",
-		"list IPv6 addresses", "replace address", "set interface 2 (flags +0x0", "add address fd66", "add route default (IPv6)",
+		"list IPv6 addresses", "remove address", "set interface 2 (flags +0x0", "add address fe80", "add address fd66", "add route default (IPv6)",
 	}
 	for _, failing := range requests {
 		t.Run(failing, func(t *testing.T) {

@@ -15,7 +15,7 @@ type Kernel interface {
 	Routes(rtnl.Family) ([]rtnl.Route, error)
 	SetLink(index int, ch rtnl.LinkChange) error
 	AddAddr(rtnl.Addr) error
-	ReplaceAddr(rtnl.Addr) error
+	DelAddr(rtnl.Addr) error
 	AddRoute(rtnl.Route) error
 }
 

@@ -67,21 +67,22 @@ func (c *Conn) Addrs(f Family) ([]Addr, error) {
 // AddAddr adds an address, valid for ever. The error is EEXIST if the interface
 // has it already.
 func (c *Conn) AddAddr(a Addr) error {
-	return c.putAddr("add", a, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
-}
-
-// ReplaceAddr adds an address or changes the flags of the one that is there.
-func (c *Conn) ReplaceAddr(a Addr) error {
-	return c.putAddr("replace", a, unix.NLM_F_CREATE|unix.NLM_F_REPLACE)
-}
-
-func (c *Conn) putAddr(op string, a Addr, flags int) error {
-	if err := c.change(unix.RTM_NEWADDR, flags, encodeAddr(a)); err != nil {
-		target := fmt.Sprintf("%s to interface %d", a.Prefix, a.Index)
-		return &OpError{Op: op + " address", Target: target, Err: err}
+	if err := c.change(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, encodeAddr(a)); err != nil {
+		return &OpError{Op: "add address", Target: a.String(), Err: err}
 	}
 	return nil
 }
+
+// DelAddr removes an address. The error is EADDRNOTAVAIL if there is none.
+func (c *Conn) DelAddr(a Addr) error {
+	if err := c.change(unix.RTM_DELADDR, 0, encodeAddr(a)); err != nil {
+		return &OpError{Op: "remove address", Target: a.String(), Err: err}
+	}
+	return nil
+}
+
+// String names address and interface, for errors.
+func (a Addr) String() string { return fmt.Sprintf("%s on interface %d", a.Prefix, a.Index) }
 
 // parseAddr reads an RTM_NEWADDR message without its netlink header; the
 // address is only meaningful if family is AF_INET or AF_INET6.

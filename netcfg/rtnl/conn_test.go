@@ -137,6 +137,13 @@ func TestKernelKeepsAddressesAsAdded(t *testing.T) {
 		if !errors.Is(err, syscall.EEXIST) {
 			t.Errorf("add address twice: got %v, want EEXIST", err)
 		}
+		gone := Addr{Index: link.Index, Prefix: netip.MustParsePrefix("10.0.0.2/24")}
+		if err := c.DelAddr(gone); err != nil {
+			t.Error(err)
+		}
+		if err := c.DelAddr(gone); !errors.Is(err, syscall.EADDRNOTAVAIL) {
+			t.Errorf("remove address twice: got %v, want EADDRNOTAVAIL", err)
+		}
 	})
 }
 

@@ -130,10 +130,11 @@ func (c *Conn) Routes(f Family) ([]Route, error) {
 	return routes, nil
 }
 
-// AddRoute adds a route. The error is EEXIST if there is an equal one,
-// ENETUNREACH or EHOSTUNREACH if no route leads to the gateway yet.
+// AddRoute adds a route, behind others to the same destination that differ in
+// other ways. The error is EEXIST if there is an equal one, ENETUNREACH or
+// EHOSTUNREACH if no route leads to the gateway yet.
 func (c *Conn) AddRoute(r Route) error {
-	if err := c.change(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, encodeRoute(r)); err != nil {
+	if err := c.change(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_APPEND, encodeRoute(r)); err != nil {
 		return &OpError{Op: "add route", Target: r.String(), Err: err}
 	}
 	return nil

@@ -59,9 +59,9 @@ func TestRefusedIsAboutNamespaces(t *testing.T) {
 
 func TestIPRunsInTheNamespace(t *testing.T) {
 	Run(t, func(t *testing.T) {
-		out := IP(t, "link set lo up\nlink show lo\n")
-		if !strings.Contains(out, "LOOPBACK,UP") {
-			t.Errorf("link show lo: got %q, want it up", out)
+		out := IP(t, "link set lo up\nlink show lo\n", "-oneline")
+		if !strings.Contains(out, "LOOPBACK,UP") || strings.Count(out, "\n") != 1 {
+			t.Errorf("link show lo: got %q, want it up, on one line", out)
 		}
 	})
 }

@@ -96,7 +96,7 @@ func (k *Kernel) SetLink(index int, ch rtnl.LinkChange) error {
 
 // AddAddr adds an address and its connected route.
 func (k *Kernel) AddAddr(a rtnl.Addr) error {
-	return k.change(fmt.Sprintf("add address %s to interface %d", a.Prefix, a.Index), func() error {
+	return k.change("add address "+a.String(), func() error {
 		l := k.linkByIndex(a.Index)
 		switch {
 		case l == nil:
@@ -115,14 +115,17 @@ func (k *Kernel) AddAddr(a rtnl.Addr) error {
 	})
 }
 
-// ReplaceAddr changes the flags of an address.
-func (k *Kernel) ReplaceAddr(a rtnl.Addr) error {
-	return k.change(fmt.Sprintf("replace address %s of interface %d", a.Prefix, a.Index), func() error {
+// DelAddr removes an address and its connected route.
+func (k *Kernel) DelAddr(a rtnl.Addr) error {
+	return k.change("remove address "+a.String(), func() error {
 		i := k.findAddr(a)
 		if i < 0 {
-			return syscall.ENOENT
+			return syscall.EADDRNOTAVAIL
 		}
-		k.AddrList[i] = a
+		k.AddrList = slices.Delete(k.AddrList, i, i+1)
+		k.RouteList = slices.DeleteFunc(k.RouteList, func(r rtnl.Route) bool {
+			return r.PrefSrc == a.Prefix.Addr()
+		})
 		return nil
 	})
 }
@@ -132,7 +135,8 @@ func (k *Kernel) ReplaceAddr(a rtnl.Addr) error {
 func (k *Kernel) AddRoute(r rtnl.Route) error {
 	return k.change("add route "+r.String(), func() error {
 		for _, old := range k.RouteList {
-			if old.Dst == r.Dst && old.Priority == r.Priority && old.PrefSrc == r.PrefSrc {
+			if old.Dst == r.Dst && old.Priority == r.Priority && old.PrefSrc == r.PrefSrc &&
+				slices.EqualFunc(old.Hops, r.Hops, sameHop) {
 				return syscall.EEXIST
 			}
 		}
@@ -182,6 +186,8 @@ func (k *Kernel) findAddr(a rtnl.Addr) int {
 		return b.Index == a.Index && b.Prefix == a.Prefix
 	})
 }
+
+func sameHop(a, b rtnl.Hop) bool { return a.Index == b.Index && a.Gateway == b.Gateway }
 
 // reachable tells whether a link route covers the gateway; link-local ones
 // always do.
