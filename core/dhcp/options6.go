@@ -12,6 +12,7 @@ import (
 const (
 	statusNotOnLink = 4
 	textNotOnLink   = "Prefix not appropriate for link."
+	statusLen       = optHeader6 + 2 + len(textNotOnLink) // bytes of the option
 )
 
 // maxTail6 is the space that headers and the other options leave, in bytes.
@@ -43,12 +44,11 @@ func (s *Server) appendLease6(b, iaid []byte) []byte {
 // 8415 section 18.3.2) and, in answer to CONFIRM, for the whole message
 // (section 18.3.3).
 func appendRefusal6(b []byte, r *request6) []byte {
-	bodyLen := 2 + len(textNotOnLink)
 	headerLen := iaNALen
 	if r.foreign.code == opt6IATA {
 		headerLen = iaTALen
 	}
-	b = appendOption6(b, r.foreign.code, headerLen+optHeader6+bodyLen)
+	b = appendOption6(b, r.foreign.code, headerLen+statusLen)
 	b = append(b, r.foreign.iaid...)
 	b = append(b, make([]byte, headerLen-len(r.foreign.iaid))...) // T1, T2: ours to leave open
 	b = appendStatus6(b)
@@ -59,7 +59,7 @@ func appendRefusal6(b []byte, r *request6) []byte {
 }
 
 func appendStatus6(b []byte) []byte {
-	b = appendOption6(b, opt6Status, 2+len(textNotOnLink))
+	b = appendOption6(b, opt6Status, statusLen-optHeader6)
 	b = binary.BigEndian.AppendUint16(b, statusNotOnLink)
 	return append(b, textNotOnLink...)
 }
