@@ -15,6 +15,8 @@ PKG := ./...
 MODULE := github.com/pasta-net/pasta
 # One binary; the other names are links that choose its personality.
 LINKS := passt slirp4netns vpnkit pesto
+# Distributions ship these two beside it, and some callers prefer them.
+INSTALLED_LINKS := $(LINKS) pasta.avx2 passt.avx2
 ARCHES := amd64 arm64
 GOBUILD := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X $(MODULE)/cmd/pasta/command.version=$(VERSION)'
 SCRIPTS := $(wildcard hack/*.sh tests/*.sh tests/bats/*.bash) .ci/run
@@ -39,12 +41,12 @@ install: build ## install below DESTDIR/PREFIX
 	install -m 0644 completions/pasta.bash $(DESTDIR)$(BASHCOMPDIR)/pasta
 	install -m 0644 completions/pasta.zsh $(DESTDIR)$(ZSHCOMPDIR)/_pasta
 	install -m 0644 completions/pasta.fish $(DESTDIR)$(FISHCOMPDIR)/pasta.fish
-	for name in $(LINKS); do ln -sf pasta $(DESTDIR)$(BINDIR)/$$name; done
+	for name in $(INSTALLED_LINKS); do ln -sf pasta $(DESTDIR)$(BINDIR)/$$name; done
 
 uninstall: ## remove what install installed
 	rm -f $(DESTDIR)$(BINDIR)/pasta $(DESTDIR)$(MANDIR)/man1/pasta.1 \
 		$(DESTDIR)$(BASHCOMPDIR)/pasta $(DESTDIR)$(ZSHCOMPDIR)/_pasta $(DESTDIR)$(FISHCOMPDIR)/pasta.fish
-	for name in $(LINKS); do rm -f $(DESTDIR)$(BINDIR)/$$name; done
+	for name in $(INSTALLED_LINKS); do rm -f $(DESTDIR)$(BINDIR)/$$name; done
 
 setup: ## install what tests need and open /dev/net/tun (as root)
 	hack/setup.sh
