@@ -90,10 +90,18 @@ func Decide(host HostState, rc resolv.Conf, o Options) (Plan, error) {
 	return p, nil
 }
 
+// NoInterfaceError is the wish for a template interface that is not there.
+type NoInterfaceError struct{ Name string }
+
+// Error returns the text that callers of pasta know.
+func (e *NoInterfaceError) Error() string {
+	return "Invalid interface name " + e.Name + ": No such device"
+}
+
 // checkOptions finds wishes that contradict the host's state.
 func checkOptions(host HostState, o Options) error {
 	if _, ok := host.linkNamed(o.Interface); o.Interface != "" && !ok {
-		return fmt.Errorf("Invalid interface name %s: No such device", o.Interface) //nolint:staticcheck // text of the contract
+		return &NoInterfaceError{Name: o.Interface}
 	}
 	if !o.V4 && (!o.V6 || host.NoIPv6) {
 		return errors.New("IPv4 is switched off and IPv6 is disabled in the kernel: no protocol left")

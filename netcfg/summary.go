@@ -108,10 +108,9 @@ func orUnspecified(a netip.Addr) netip.Addr {
 
 // dns lists the resolvers of a family, and then the search domains.
 func (s *summary) dns(c config.Family, l config.Link) {
-	if len(c.DNS) == 0 {
-		return
+	if len(c.DNS) > 0 {
+		s.line("DNS:")
 	}
-	s.line("DNS:")
 	for _, a := range c.DNS {
 		s.line("    %s", a)
 	}
