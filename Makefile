@@ -19,7 +19,7 @@ LINKS := passt slirp4netns vpnkit pesto
 INSTALLED_LINKS := $(LINKS) pasta.avx2 passt.avx2
 ARCHES := amd64 arm64
 GOBUILD := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X $(MODULE)/cmd/pasta/command.version=$(VERSION)'
-SCRIPTS := $(wildcard hack/*.sh tests/*.sh tests/bats/*.bash) .ci/run
+SCRIPTS := $(wildcard hack/*.sh tests/*.sh tests/bats/*.bash tests/bats/lib/*.bash) .ci/run completions/pasta.bash
 
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
@@ -84,7 +84,7 @@ check-fmt: ## fail on files that fmt would change
 	@changed=$$($(GO) tool gofumpt -l .); [ -z "$$changed" ] || { echo "not formatted, run make fmt:"; echo "$$changed"; exit 1; }
 
 shellcheck: ## check shell scripts
-	shellcheck $(SCRIPTS) completions/pasta.bash
+	shellcheck -x -P SCRIPTDIR $(SCRIPTS)
 
 fmt: ## format the code
 	$(GO) tool gofumpt -w .
