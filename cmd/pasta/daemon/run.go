@@ -1,9 +1,14 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
+	"syscall"
+
+	"github.com/pasta-net/pasta/core/sys"
 )
 
 // message is an error in the words that callers of the command line know. They
@@ -46,4 +51,18 @@ func Run(o *Options) (exit int) {
 		return serve(o, r)
 	}
 	return newFront(o).run()
+}
+
+// worded gives err with the kernel's reason, if it ends with one, as the C
+// library words it; nil for nil.
+func worded(err error) error {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return err
+	}
+	text, ok := strings.CutSuffix(err.Error(), errno.Error())
+	if !ok {
+		return err
+	}
+	return message(text + sys.Reason(errno))
 }

@@ -1,0 +1,129 @@
+package daemon
+
+import (
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pasta-net/pasta/core/config"
+	"github.com/pasta-net/pasta/core/engine"
+	"github.com/pasta-net/pasta/core/tap"
+	"github.com/pasta-net/pasta/netcfg"
+	"github.com/pasta-net/pasta/netcfg/netns"
+	"github.com/pasta-net/pasta/netcfg/resolv"
+	"github.com/pasta-net/pasta/netcfg/rtnl"
+	"github.com/pasta-net/pasta/portfwd"
+)
+
+// dataPath moves packets between tap and sockets.
+type dataPath interface {
+	// Run blocks until Stop, nil, or until the tap fails.
+	Run() error
+	// Stop may be called by any goroutine.
+	Stop()
+}
+
+// connect sets up everything that packets need: the decision about addresses,
+// the tap in the namespace of the thread ns, the listening sockets and the
+// engine. It tells the user about it by log.
+func connect(o *Options, log *slog.Logger, ns *netns.Thread, capture *os.File) (dataPath, error) {
+	plan, err := decide(o.Net)
+	if err != nil {
+		return nil, worded(err)
+	}
+	tell(log, plan.Infos, plan.Warnings)
+	dev, applied, err := openTap(ns, plan.Namespace, o.Offload)
+	if err != nil {
+		return nil, err
+	}
+	tell(log, nil, applied.Warnings)
+	cfg := plan.Config()
+	cfg.GuestMAC = applied.MAC
+	cfg.TCP, cfg.UDP, cfg.ICMP = o.TCP, o.UDP, o.ICMP
+	cfg.Offload, cfg.Timeouts = o.Offload, hostTimeouts()
+	cfg.Listen, err = portfwd.Listen(o.Forwards, portfwd.ListenOptions{
+		V4: cfg.V4.Enabled, V6: cfg.V6.Enabled, FreeBind: o.FreeBind,
+	})
+	if err != nil {
+		return nil, worded(err)
+	}
+	tell(log, strings.Split(strings.TrimSuffix(plan.Summary(o.Forwards, nil), "\n"), "\n"), nil)
+	path, err := engine.New(engine.Options{Config: &cfg, Device: dev, Log: log, Pcap: capture})
+	if err != nil {
+		return nil, worded(err)
+	}
+	return path, nil
+}
+
+// tell logs lines for the user.
+func tell(log *slog.Logger, infos, warnings []string) {
+	for _, line := range warnings {
+		log.Warn(line)
+	}
+	for _, line := range infos {
+		log.Info(line)
+	}
+}
+
+// decide reads the host's state, in the namespace of the process, and plans.
+func decide(o netcfg.Options) (netcfg.Plan, error) {
+	conn, err := rtnl.Open()
+	if err != nil {
+		return netcfg.Plan{}, err
+	}
+	defer conn.Close()
+	host, err := netcfg.Discover(conn)
+	if err != nil {
+		return netcfg.Plan{}, err
+	}
+	// A host without resolvers is told about by the plan's warnings.
+	rc, _ := resolv.Read(resolv.Path)
+	return netcfg.Decide(host, rc, o)
+}
+
+// openTap makes the tap on the thread ns and configures the namespace.
+func openTap(ns *netns.Thread, plan netcfg.NamespacePlan, off config.Offload) (*tap.TUN, netcfg.Applied, error) {
+	var dev *tap.TUN
+	var applied netcfg.Applied
+	err := ns.Do(func() (err error) {
+		dev, err = tap.OpenTUN(plan.IfName, tap.Features{
+			VnetHdr: off.VnetHdr, Checksum: off.Checksum, TSO4: off.TSO, TSO6: off.TSO, USO: off.USO,
+		})
+		if err != nil {
+			return messagef("%s\nFailed to set up tap device in namespace", worded(err))
+		}
+		conn, err := rtnl.Open()
+		if err != nil {
+			return worded(err)
+		}
+		defer conn.Close()
+		applied, err = netcfg.ConfigureNamespace(conn, plan)
+		return worded(err)
+	})
+	return dev, applied, err
+}
+
+// hostTimeouts reads how the host's own TCP connects. What cannot be read
+// leaves the core's default.
+func hostTimeouts() config.Timeouts {
+	return config.Timeouts{
+		TCPSynRetries: sysctl("tcp_syn_retries"),
+		TCPSynLinear:  sysctl("tcp_syn_linear_timeouts"),
+		TCPRTOMax:     time.Duration(sysctl("tcp_rto_max_ms")) * time.Millisecond,
+	}
+}
+
+// sysctl reads a number below net.ipv4 of the host; 0 if there is none.
+func sysctl(name string) int {
+	b, err := os.ReadFile("/proc/sys/net/ipv4/" + name)
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		return 0
+	}
+	return n
+}
