@@ -1,0 +1,125 @@
+package udp
+
+import (
+	"github.com/pasta-net/pasta/core/flow"
+	"github.com/pasta-net/pasta/core/packet"
+	"github.com/pasta-net/pasta/core/sys"
+)
+
+// noIndex ends a chain of pending datagrams and stands for "no listener".
+const noIndex = int32(-1)
+
+// state is what a flow has beside its key. It holds no pointer.
+type state struct {
+	// host and hostPort are the endpoint on the host side: destination of an
+	// outbound flow, client of an inbound one.
+	host     packet.Addr
+	hostPort uint16
+	// fd is the flow's own socket. Inbound flows use their listener's.
+	fd       int
+	listener int32 // index, or noIndex if outbound
+	// local and ifIndex are where the client of an inbound flow sent to; scope
+	// belongs to host.
+	local          packet.Addr
+	scope, ifIndex uint32
+	hostSlot       uint32 // in Handler.hostSide, or flow.None
+
+	last    int64 // loop time of the last datagram, either way
+	replied bool  // there was one in each direction
+	// open sockets are bound only, because their destination is a group: they
+	// take datagrams from anybody.
+	open bool
+	ttl  uint8 // that the socket has
+	// segLimit is the size of datagrams from which on the route does not
+	// take UDP_SEGMENT. Zero: never.
+	segLimit int
+
+	pendHead, pendTail int32 // in Handler.pending, or noIndex
+}
+
+// hostKey identifies an outbound flow by its host side. Sockets of different
+// flows share the guest's port (as long as it is free) so that the guest has one
+// port on the host whatever it talks to, which peer-to-peer protocols count on
+// (RFC 4787 section 4.1); two with the same peer could not be told apart.
+func hostKey(host packet.Addr, hostPort, localPort uint16) flow.Key {
+	return flow.Key{Peer: host, PeerPort: hostPort, GuestPort: localPort}
+}
+
+// insert takes a slot for k, recycling an idle flow if need be; flow.None if all
+// are busy.
+func (h *Handler) insert(k *flow.Key, now int64) uint32 {
+	i := h.table.Insert(k)
+	if i == flow.None && h.recycle(now) {
+		i = h.table.Insert(k)
+	}
+	if i == flow.None {
+		return flow.None
+	}
+	h.flows[i] = state{
+		fd: -1, listener: noIndex, hostSlot: flow.None, last: now,
+		pendHead: noIndex, pendTail: noIndex,
+	}
+	h.deadlines.Set(i, h.due(i))
+	h.Stats.Flows++
+	return i
+}
+
+// close ends flow i. Datagrams that are pending for it are forgotten.
+func (h *Handler) close(i uint32) {
+	f := &h.flows[i]
+	if f.fd >= 0 {
+		sys.Close(f.fd) // leaves epoll by itself
+		f.fd = -1
+	}
+	if f.hostSlot != flow.None {
+		h.hostSide.Remove(f.hostSlot)
+		f.hostSlot = flow.None
+	}
+	f.pendHead, f.pendTail = noIndex, noIndex
+	if h.recent == i {
+		h.recent = flow.None
+	}
+	h.deadlines.Clear(i)
+	h.table.Remove(i)
+}
+
+const (
+	// recycleTries bounds the search for an idle flow.
+	recycleTries = 16
+	// recycleIdle is how long a flow must have been idle to be recycled, in
+	// nanoseconds: less, and a flood of new flows would end all others.
+	recycleIdle = int64(5e9)
+)
+
+// recycle ends one of the flows that are idle longest and tells whether it
+// found one. Deadlines lag behind the traffic, so the first ones are brought up
+// to date until one is due first in truth.
+func (h *Handler) recycle(now int64) bool {
+	for range recycleTries {
+		at, ok := h.deadlines.Next()
+		if !ok {
+			return false
+		}
+		i, _ := h.deadlines.Expired(at)
+		if due := h.due(i); due > at {
+			h.deadlines.Set(i, due)
+			continue
+		}
+		if now-h.flows[i].last < recycleIdle {
+			h.deadlines.Set(i, at)
+			return false
+		}
+		h.close(i)
+		h.Stats.Recycled++
+		return true
+	}
+	return false
+}
+
+// lookup finds the slot of k.
+func (h *Handler) lookup(k *flow.Key) uint32 {
+	if h.recent != flow.None && *h.table.Key(h.recent) == *k {
+		return h.recent
+	}
+	return h.table.Lookup(k)
+}
