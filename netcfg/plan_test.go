@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/netcfg/resolv"
 	"github.com/pasta-net/pasta/netcfg/rtnl"
 )
@@ -138,6 +139,20 @@ func TestDecideServices(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			lines(t, describe(decide(t, tt.host, "9.9.9.9", tt.change)), []string{tt.want}, nil)
 		})
+	}
+}
+
+func TestDecideLinkTexts(t *testing.T) {
+	got := decide(t, "normal", "9.9.9.9", func(o *Options) {
+		o.SendDNS, o.SendSearch, o.Hostname, o.FQDN = true, true, "box", "box.example"
+		o.Search = []string{"a.example"}
+	}).Link
+	want := config.Link{
+		DHCP: true, DHCPv6: true, NDP: true, SendDNS: true, SendSearch: true,
+		Search: []string{"a.example"}, Hostname: "box", FQDN: "box.example",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("link (-want +got):\n%s", diff)
 	}
 }
 

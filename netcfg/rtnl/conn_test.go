@@ -3,15 +3,17 @@ package rtnl
 import (
 	"errors"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/pasta-net/pasta/netcfg/netns/netnstest"
 )
 
@@ -225,6 +227,24 @@ func TestLinkTellsWhetherIPv6IsOff(t *testing.T) {
 			t.Errorf("mtu 1000: got %q, %v, want IPv6 absent", got.IPv6, err)
 		}
 	})
+}
+
+// writeSysctl sets a sysctl of the network namespace, given by its path below
+// /proc/sys.
+func writeSysctl(t *testing.T, name, value string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join("/proc/sys", name), []byte(value), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestClosedConnFails(t *testing.T) {
+	c := open(t)
+	c.Close()
+	var op *OpError
+	if _, err := c.Links(); !errors.As(err, &op) {
+		t.Errorf("list interfaces after Close: got %v, want OpError", err)
+	}
 }
 
 // A Conn belongs to the namespace of the thread that opened it, even if that is

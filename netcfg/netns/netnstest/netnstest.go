@@ -47,7 +47,8 @@ func Run(t *testing.T, body func(t *testing.T)) {
 // command starts this binary for the one test name in new namespaces.
 func command(name string) *exec.Cmd {
 	c := exec.Command("/proc/self/exe", "-test.run="+pattern(name), "-test.v", "-test.count=1")
-	c.Env = append(os.Environ(), childEnv+"="+name)
+	// The race detector's runtime would sleep for a second at each exit.
+	c.Env = append(os.Environ(), childEnv+"="+name, "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	c.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:                 syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,
 		UidMappings:                []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
