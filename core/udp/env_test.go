@@ -90,7 +90,7 @@ func (e *env) deliver() {
 			e.h.FromGuestError(&p)
 		}
 	}
-	e.h.Flush()
+	e.h.Flush(e.now)
 }
 
 // guestSends has the guest send frames in one batch.

@@ -1,0 +1,58 @@
+package icmp
+
+import (
+	"encoding/binary"
+
+	"github.com/pasta-net/pasta/core/packet"
+	"github.com/pasta-net/pasta/core/sys"
+)
+
+// idOff is where an echo message has its identifier.
+const idOff = 4
+
+// fromErrQueue passes the ICMP errors that requests of flow i met to the guest.
+func (h *Handler) fromErrQueue(i uint32) {
+	fd := h.flows[i].fd
+	n, errno := h.in.Recv(fd, recvSlots, sys.MsgErrQueue)
+	if errno != 0 {
+		n = 0
+	}
+	for m := range n {
+		var c sys.Control
+		h.in.Control(m, &c)
+		if c.HasErr {
+			h.passError(i, &c.Err, h.in.Payload(m))
+		}
+	}
+	if n < recvSlots {
+		// An error without details, for which the queue had no room, would
+		// otherwise be reported for ever.
+		_ = sys.SocketError(fd)
+	}
+}
+
+// passError sends the guest an ICMP error about a request of flow i. request is
+// the echo message as far as it is known, with the socket's identifier.
+func (h *Handler) passError(i uint32, e *sys.ExtendedErr, request []byte) {
+	k := h.table.Key(i)
+	msg := packet.ICMPError{Dst: k.Guest, Peer: k.Peer, Proto: packet.ProtoICMPv6}
+	typ, etherType := uint8(packet.ICMPv6EchoRequest), uint16(packet.EtherTypeIP6)
+	if k.Guest.Is4() {
+		msg.Proto, typ, etherType = packet.ProtoICMP, packet.ICMPEchoRequest, packet.EtherTypeIP4
+	}
+	if !h.nat.HostError(e, h.flows[i].host, &msg) {
+		return
+	}
+	var head [packet.ICMPLen]byte
+	packet.PutICMP(head[:], typ, 0, 0)
+	var payload []byte
+	if m, ok := packet.ParseICMP(request); ok {
+		copy(head[idOff:], m[idOff:packet.ICMPLen])
+		payload = m.Payload()
+	}
+	binary.BigEndian.PutUint16(head[idOff:], k.GuestPort)
+	n := packet.PutICMPError(h.errBuf[:], &msg, head[:], payload, packet.ICMPCsumOff)
+	if errno := h.link.SendPacket(h.link.GuestMAC(), etherType, h.errBuf[:n]); errno == 0 {
+		h.Stats.HostErrors++
+	}
+}

@@ -1,0 +1,141 @@
+package icmp
+
+import (
+	"errors"
+	"syscall"
+
+	"github.com/pasta-net/pasta/core/flow"
+	"github.com/pasta-net/pasta/core/loop"
+	"github.com/pasta-net/pasta/core/packet"
+	"github.com/pasta-net/pasta/core/sys"
+)
+
+// noSeq is no sequence number.
+const noSeq = int32(-1)
+
+// state is what a flow has beside its key. It holds no pointer.
+type state struct {
+	host packet.Addr // that the guest's destination stands for
+	fd   int
+	last int64 // loop time of the last message, either way
+	// replied is the sequence number answered last. The host's loopback may
+	// show us a reply twice, which the guest must not see.
+	replied int32
+}
+
+// open starts a flow from the guest; flow.None with the reason if that is impossible.
+func (h *Handler) open(k *flow.Key, now int64) (uint32, packet.Drop) {
+	proto := uint8(packet.ProtoICMP)
+	if !k.Peer.Is4() {
+		proto = packet.ProtoICMPv6
+	}
+	host, ok := h.nat.Outbound(proto, k.Peer, 0)
+	if !ok {
+		return flow.None, packet.DropAddress
+	}
+	i := h.insert(k)
+	if i == flow.None {
+		return flow.None, packet.DropTableFull
+	}
+	h.flows[i] = state{host: host, fd: -1, last: now, replied: noSeq}
+	h.deadlines.Set(i, now+int64(h.idle))
+	if errno := h.openSocket(i, k.GuestPort); errno != 0 {
+		h.refused(i, errno)
+		h.close(i)
+		return flow.None, packet.DropNoSocket
+	}
+	h.Stats.Flows++
+	return i, packet.DropNone
+}
+
+// insert takes a slot for k. If none is free, the flow that is due first goes: a
+// sweep over many addresses must not keep later pings out.
+func (h *Handler) insert(k *flow.Key) uint32 {
+	i := h.table.Insert(k)
+	if i != flow.None {
+		return i
+	}
+	at, ok := h.deadlines.Next()
+	if !ok {
+		return flow.None
+	}
+	oldest, _ := h.deadlines.Expired(at)
+	h.close(oldest)
+	return h.table.Insert(k)
+}
+
+// openSocket gives flow i a ping socket, watched by the loop.
+func (h *Handler) openSocket(i uint32, id uint16) syscall.Errno {
+	f := &h.flows[i]
+	family, proto := sys.Family(f.host), packet.ProtoICMP
+	if family == syscall.AF_INET6 {
+		proto = packet.ProtoICMPv6
+	}
+	fd, errno := sys.Socket(family, syscall.SOCK_DGRAM, proto)
+	if errno != 0 {
+		return errno
+	}
+	f.fd = fd
+	_ = sys.SetRecvErr(fd, family)
+	scope := h.nat.OutboundScope(f.host)
+	h.bind(f, id, scope)
+	to := sys.MakeSockAddr(f.host, 0, scope)
+	if errno := sys.Connect(fd, &to); errno != 0 && !f.host.IsBroadcast() {
+		return errno
+	}
+	return h.lp.Add(fd, loop.In, loop.MakeToken(loop.KindICMP, h.table.Gen(i), i))
+}
+
+// bind asks for the guest's identifier, or if another flow has it for one of the
+// kernel's, and for the configured source.
+func (h *Handler) bind(f *state, id uint16, scope uint32) {
+	src := packet.Addr{}
+	if f.host.Is4() {
+		src = packet.AddrFrom4([4]byte{})
+	}
+	if m := h.nat.Family(f.host); !f.host.IsLoopback() {
+		if !m.Outbound.IsZero() {
+			src = m.Outbound
+		}
+		if m.OutboundIf != "" {
+			h.logBind(f, sys.BindToDevice(f.fd, m.OutboundIf))
+		}
+	}
+	a := sys.MakeSockAddr(src, id, scope)
+	errno := sys.Bind(f.fd, &a)
+	if errno == syscall.EADDRINUSE {
+		a = sys.MakeSockAddr(src, 0, scope)
+		errno = sys.Bind(f.fd, &a)
+	}
+	h.logBind(f, errno)
+}
+
+func (h *Handler) logBind(f *state, errno syscall.Errno) {
+	if errno != 0 {
+		h.log.Warn("bind ping socket", "dst", f.host.Netip(), "err", errno)
+	}
+}
+
+// refused handles a flow that got no socket: no way to the destination is news for
+// the guest, a lack of permission for the user, once.
+func (h *Handler) refused(i uint32, errno syscall.Errno) {
+	switch {
+	case errors.Is(errno, syscall.EACCES) && !h.warned:
+		h.warned = true
+		h.log.Warn("open ping socket: permission denied")
+		h.log.Warn("echo requests of the guest are dropped until our group is in the range of")
+		h.log.Warn("the sysctl net.ipv4.ping_group_range, as with: sysctl -w net.ipv4.ping_group_range=\"0 2147483647\"")
+	case errno == syscall.ENETUNREACH, errno == syscall.EHOSTUNREACH, errno == syscall.EADDRNOTAVAIL:
+		h.passError(i, &sys.ExtendedErr{Errno: errno, Origin: sys.OriginLocal}, nil)
+	}
+}
+
+// close ends flow i.
+func (h *Handler) close(i uint32) {
+	if f := &h.flows[i]; f.fd >= 0 {
+		sys.Close(f.fd) // leaves epoll by itself
+		f.fd = -1
+	}
+	h.deadlines.Clear(i)
+	h.table.Remove(i)
+}

@@ -1,0 +1,100 @@
+package icmp
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/pasta-net/pasta/core/config"
+	"github.com/pasta-net/pasta/core/flow"
+	"github.com/pasta-net/pasta/core/fwd"
+	"github.com/pasta-net/pasta/core/loop"
+	"github.com/pasta-net/pasta/core/packet"
+	"github.com/pasta-net/pasta/core/sys"
+	"github.com/pasta-net/pasta/core/tap"
+)
+
+const (
+	// maxFlows bounds the flow table.
+	maxFlows = 1 << 12
+	// recvSlots and recvLen size one recvmmsg; the second holds any message.
+	recvSlots = 8
+	recvLen   = 1 << 16
+
+	defaultTimeout = 60 * time.Second
+)
+
+// Stats are event counters since start.
+type Stats struct {
+	// Flows counts flows made, Requests and Replies echo messages passed on,
+	// HostErrors the errors passed to the guest.
+	Flows, Requests, Replies, HostErrors uint64
+	// HostDrops counts messages from the host that went nowhere; those from
+	// the guest are counted by the link.
+	HostDrops [packet.NumDrops]uint64
+}
+
+// Handler translates echo for one guest.
+type Handler struct {
+	cfg  *config.Config
+	nat  *fwd.Map
+	link *tap.Link
+	lp   *loop.Loop
+	log  *slog.Logger
+
+	table     *flow.Table
+	deadlines *flow.Deadlines
+	flows     []state // by slot of table
+	idle      time.Duration
+	in        *sys.RecvBatch
+	errBuf    [packet.MaxICMPError]byte
+	warned    bool // that ping sockets are forbidden
+
+	// Stats is for reading between events.
+	Stats Stats
+}
+
+// New makes a handler. Sockets are opened with the first request of a flow.
+func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *slog.Logger) (*Handler, error) {
+	idle := cfg.Timeouts.ICMP
+	if idle <= 0 {
+		idle = defaultTimeout
+	}
+	return &Handler{
+		cfg: cfg, nat: nat, link: link, lp: lp, log: log,
+		table:     flow.NewTable(maxFlows),
+		deadlines: flow.NewDeadlines(maxFlows),
+		flows:     make([]state, maxFlows),
+		idle:      idle,
+		in:        sys.NewRecvBatch(recvSlots, recvLen),
+	}, nil
+}
+
+// NextDeadline is when Expire is due on the loop's clock, or loop.NoDeadline.
+func (h *Handler) NextDeadline() int64 {
+	if at, ok := h.deadlines.Next(); ok {
+		return at
+	}
+	return loop.NoDeadline
+}
+
+// Expire ends flows that were idle for too long. Deadlines are only moved here:
+// a message just notes the time in its flow.
+func (h *Handler) Expire(now int64) {
+	for {
+		i, ok := h.deadlines.Expired(now)
+		if !ok {
+			return
+		}
+		if due := h.flows[i].last + int64(h.idle); due > now {
+			h.deadlines.Set(i, due)
+			continue
+		}
+		h.close(i)
+	}
+}
+
+// Len is the number of flows.
+func (h *Handler) Len() int { return h.table.Len() }
+
+// Close ends all flows.
+func (h *Handler) Close() { h.table.All(h.close) }
