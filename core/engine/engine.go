@@ -15,12 +15,14 @@ import (
 	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/dhcp"
 	"github.com/pasta-net/pasta/core/fwd"
+	"github.com/pasta-net/pasta/core/icmp"
 	"github.com/pasta-net/pasta/core/loop"
 	"github.com/pasta-net/pasta/core/neigh"
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/pcap"
 	"github.com/pasta-net/pasta/core/tap"
 	"github.com/pasta-net/pasta/core/tcp"
+	"github.com/pasta-net/pasta/core/udp"
 )
 
 // ErrTap is the end of a run because the link to the guest failed.
@@ -47,6 +49,8 @@ type Engine struct {
 	neigh *neigh.Handler
 	dhcp  *dhcp.Server
 	tcp   *tcp.Handler
+	udp   *udp.Handler
+	icmp  *icmp.Handler
 
 	slots   [batchLen][]byte
 	packets [batchLen]packet.Packet
@@ -65,17 +69,28 @@ func New(o Options) (*Engine, error) {
 	}
 	e := &Engine{cfg: o.Config, log: o.Log, loop: lp, nat: o.Config.Map()}
 	e.link = tap.NewLink(o.Device, packet.MAC(o.Config.OurMAC), packet.MAC(o.Config.GuestMAC))
-	e.neigh = neigh.New(o.Config, e.link, o.Log)
-	e.dhcp = dhcp.New(o.Config, e.link, o.Log)
-	e.tcp = tcp.New(o.Config, e.nat, e.link, lp, o.Log, tcp.Options{})
 	for i := range e.slots {
 		e.slots[i] = make([]byte, tap.RecvLen)
 	}
-	if err := e.watch(o); err != nil {
+	if err = e.handlers(); err == nil {
+		err = e.watch(o)
+	}
+	if err != nil {
 		lp.Close()
 		return nil, err
 	}
 	return e, nil
+}
+
+func (e *Engine) handlers() (err error) {
+	e.neigh = neigh.New(e.cfg, e.link, e.log)
+	e.dhcp = dhcp.New(e.cfg, e.link, e.log)
+	e.tcp = tcp.New(e.cfg, e.nat, e.link, e.loop, e.log, tcp.Options{})
+	if e.udp, err = udp.New(e.cfg, e.nat, e.link, e.loop, e.log); err != nil {
+		return err
+	}
+	e.icmp, err = icmp.New(e.cfg, e.nat, e.link, e.loop, e.log)
+	return err
 }
 
 // watch registers tap, listeners and capture.
@@ -102,7 +117,7 @@ func (e *Engine) addListener(l config.Listener) error {
 	if l.Rule.Proto == fwd.TCP {
 		return e.tcp.AddListener(l)
 	}
-	return nil
+	return e.udp.AddListener(l)
 }
 
 // Run moves packets until Stop, then returns nil, or until the tap fails: ErrTap.
@@ -148,12 +163,18 @@ func (e *Engine) deadline() int64 {
 	if e.tcp.Backlog() {
 		return 0
 	}
-	return min(e.tcp.NextDeadline(), e.neigh.NextDeadline())
+	return min(e.tcp.NextDeadline(), e.udp.NextDeadline(), e.icmp.NextDeadline(), e.neigh.NextDeadline())
 }
 
 func (e *Engine) expire(now int64) {
 	if e.tcp.NextDeadline() <= now {
 		e.tcp.Expire(now)
+	}
+	if e.udp.NextDeadline() <= now {
+		e.udp.Expire(now)
+	}
+	if e.icmp.NextDeadline() <= now {
+		e.icmp.Expire(now)
 	}
 	if e.neigh.NextDeadline() <= now {
 		e.neigh.Expire(now)
@@ -169,6 +190,12 @@ func (e *Engine) dispatch(ev loop.Event, now int64) error {
 		e.tcp.FromSock(t.Index(), t.Gen(), ev.Bits, now)
 	case loop.KindTCPListen:
 		e.tcp.FromListener(t.Index(), now)
+	case loop.KindUDP:
+		e.udp.FromSock(t.Index(), t.Gen(), ev.Bits, now)
+	case loop.KindUDPListen:
+		e.udp.FromListener(t.Index(), ev.Bits, now)
+	case loop.KindICMP:
+		e.icmp.FromSock(t.Index(), t.Gen(), ev.Bits, now)
 	case loop.KindWake:
 		e.loop.RunInbox()
 	}
@@ -177,10 +204,13 @@ func (e *Engine) dispatch(ev loop.Event, now int64) error {
 
 func (e *Engine) flush(now int64) {
 	e.tcp.Flush(now)
+	e.udp.Flush(now)
 }
 
 func (e *Engine) close() {
 	e.tcp.Close()
+	e.udp.Close()
+	e.icmp.Close()
 	e.link.Device().Close()
 	e.loop.Close()
 }

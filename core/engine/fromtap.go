@@ -101,6 +101,7 @@ func (e *Engine) udpFromTap(p *packet.Packet, now int64) {
 		e.link.Drop(packet.DropDisabled)
 		return
 	}
+	e.udp.FromTap(p, now)
 }
 
 func (e *Engine) icmpFromTap(p *packet.Packet, now int64) {
@@ -111,4 +112,8 @@ func (e *Engine) icmpFromTap(p *packet.Packet, now int64) {
 		e.link.Drop(packet.DropDisabled)
 		return
 	}
+	if e.udp.FromGuestError(p) {
+		return
+	}
+	e.icmp.FromTap(p, now)
 }

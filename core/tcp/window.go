@@ -54,11 +54,13 @@ func (h *Handler) advertise(c *conn, flags uint8) uint16 {
 		c.rcvAdv = c.rcvNxt.Add(initialWindow)
 		return initialWindow
 	}
-	edge := c.rcvNxt
-	if c.state.takesData() {
-		edge = edge.Add(seqnum.Size(h.windowFor(c)))
+	edge := seqnum.Max(c.rcvAdv, c.rcvNxt)
+	if c.state.takesData() && (c.rcvNxt != c.lastAck || c.has(ackNow)) {
+		// Only where something was received or the window is to be opened: asking the
+		// kernel costs a system call, and most segments to a guest that only
+		// receives would get the same answer.
+		edge = seqnum.Max(edge, c.rcvNxt.Add(seqnum.Size(h.windowFor(c))))
 	}
-	edge = seqnum.Max(edge, c.rcvAdv)
 	units := (uint32(edge-c.rcvNxt) + 1<<c.rcvShift - 1) >> c.rcvShift
 	units = min(units, 65535)
 	c.rcvAdv = c.rcvNxt.Add(seqnum.Size(units << c.rcvShift))
@@ -85,10 +87,13 @@ func (h *Handler) watchOut(i uint32, c *conn) {
 	}
 }
 
-// acknowledge sends an acknowledgment that became due.
+// acknowledge sends an acknowledgment that became due. If the link refuses it, a
+// timer tries again.
 func (h *Handler) acknowledge(i uint32, c *conn) {
-	c.clear(ackNow)
 	h.sendAck(i, c)
+	if c.has(ackNow) {
+		c.ackAt = h.now + linkRetry
+	}
 }
 
 // dataReceived decides when data from the guest is acknowledged: at the end of
