@@ -3,7 +3,7 @@
 // the file system. It is used at start-up only, before or after everything else
 // was opened, as each function tells.
 //
-// Import level: with sys, near the bottom of core.
+// Import level: just above sys.
 package isolate
 
 import (

@@ -254,7 +254,7 @@ EOF
     [ "$(awk '/^NSpid/ {print $NF}' "/proc/$daemon/status")" = 1 ]
     [ "$(ps -o sid= -p "$daemon" | tr -d ' ')" = "$daemon" ] || [ "$(ps -o tty= -p "$daemon")" = "?" ]
     for fd in 0 1 2; do
-        [ "$(readlink "/proc/$daemon/fd/$fd")" = /dev/null ]
+        [ "$(stat -L -c %t:%T "/proc/$daemon/fd/$fd")" = 1:3 ]
     done
 }
 

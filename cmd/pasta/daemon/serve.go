@@ -78,6 +78,10 @@ func (s *server) start() (dataPath, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Sockets in the namespace may still have to be made and low ports bound.
+	if err := isolate.Sandbox(isolate.CapSysAdmin | isolate.CapNetBindService); err != nil {
+		return nil, messagef("%s\nFailed to sandbox process, exiting", worded(err))
+	}
 	return path, nil
 }
 

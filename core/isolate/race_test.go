@@ -1,0 +1,6 @@
+//go:build race
+
+package isolate
+
+// raceEnabled tells whether the race detector, and with it cgo, is built in.
+const raceEnabled = true
