@@ -304,7 +304,7 @@ func FuzzParseSpec(f *testing.F) {
 		spec, err := ParseSpec(text)
 		if err != nil {
 			var specErr *SpecError
-			if err != ErrPortZero && (!errors.As(err, &specErr) || !strings.HasSuffix(text, specErr.Spec)) {
+			if !errors.Is(err, ErrPortZero) && (!errors.As(err, &specErr) || !strings.HasSuffix(text, specErr.Spec)) {
 				t.Errorf("ParseSpec(%q) = %v", text, err)
 			}
 			return

@@ -24,7 +24,7 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("Parse(%q) set %q and left %q", args, log, operands)
 		}
 		var usage *UsageError
-		if err != nil && !errors.As(err, &usage) && err != errValue {
+		if err != nil && !errors.As(err, &usage) && !errors.Is(err, errValue) {
 			t.Errorf("Parse(%q) = %v, want a UsageError or the value's error", args, err)
 		}
 		rest, err := p.Parse(append([]string{"--"}, args...))

@@ -150,7 +150,7 @@ func TestValueErrorEndsParsing(t *testing.T) {
 	var log []string
 	p := Parser{Program: "pasta", Flags: table(&log)}
 	_, err := p.Parse([]string{"-d", "--broken", "x", "--foo"})
-	if err != errValue {
+	if !errors.Is(err, errValue) {
 		t.Errorf("Parse = %v, want the value's own error", err)
 	}
 	if want := []string{"debug=true", "broken=x"}; !cmp.Equal(log, want) {
