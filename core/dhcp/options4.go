@@ -117,6 +117,18 @@ func (w *writer4) writeAll(params []byte) []byte {
 	return w.b
 }
 
+// reserved is the space in bytes that other options have to leave: for the end
+// and for those yet to come that no reply does without (RFC 2131 table 3).
+func (w *writer4) reserved() int {
+	n := 2
+	for _, code := range []byte{optLease, optMessageType, optServerID} {
+		if !w.done[code] {
+			n += 2 + len(w.values[code])
+		}
+	}
+	return n
+}
+
 // write appends one option if there is such and it fits. Values of more than
 // 255 bytes are split (RFC 3396 section 5).
 func (w *writer4) write(code byte) {
@@ -126,8 +138,7 @@ func (w *writer4) write(code byte) {
 	}
 	w.done[code] = true
 	parts := max(1, (len(value)+maxOptionLen-1)/maxOptionLen)
-	const trailer = 2
-	if len(w.b)+2*parts+len(value)+trailer > cap(w.b) {
+	if len(w.b)+2*parts+len(value)+w.reserved() > cap(w.b) {
 		return
 	}
 	for range parts {
