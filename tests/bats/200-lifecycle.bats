@@ -284,8 +284,11 @@ EOF
 
 @test "background: no wake-ups while nothing happens" {
     target
-    attach -q "$target"
-    sleep 0.3
+    # The link stays down: the guest's kernel has nothing to say.
+    user ./pasta -q -P pid "$target"
+    daemon=$(cat pid)
+    started+=("$daemon")
+    sleep 0.5
     before=$(cat /proc/"$daemon"/task/*/status | awk '/ctxt_switches/ {n += $2} END {print n}')
     sleep 2
     after=$(cat /proc/"$daemon"/task/*/status | awk '/ctxt_switches/ {n += $2} END {print n}')
@@ -384,6 +387,27 @@ EOF
     [ "$output" = "Couldn't open user namespace /nonexistent: No such file or directory" ]
     run user ./pasta --config-net --userns /dev/null --netns /nonexistent
     [ "$output" = "Couldn't enter user namespace /dev/null: Invalid argument" ]
+}
+
+@test "network namespace that does not exist" {
+    run user ./pasta --config-net --netns none
+    [ "$status" -eq 1 ]
+    [ "$output" = "Couldn't open network namespace /run/netns/none: No such file or directory" ]
+    run user ./pasta --config-net --netns-only 2147480000
+    [ "$output" = "Couldn't open network namespace /proc/2147480000/ns/net: No such file or directory" ]
+}
+
+@test "failures leave no process behind" {
+    target
+    for options in "-I lo" "-t 80" "-i nonexistent"; do
+        run user ./pasta --config-net $options "$target"
+        [ "$status" -eq 1 ]
+        [ -n "$output" ]
+    done
+    run user ./pasta --config-net -I lo "$target"
+    [ "$output" = "TUNSETIFF ioctl on /dev/net/tun failed: Invalid argument
+Failed to set up tap device in namespace" ]
+    ! pgrep -f "^$DIR/pasta|^./pasta --config-net -[Iti] " >/dev/null
 }
 
 @test "network namespace by path: from outside and without rights" {

@@ -156,6 +156,11 @@ func (f *front) startDaemon(r *role, userns string) (ready *os.File, err error) 
 		return nil, err
 	}
 	defer closeFile(user)
+	if user == nil {
+		if err := checkNetns(r.Netns); err != nil {
+			return nil, err
+		}
+	}
 	ready, w, err := os.Pipe()
 	if err != nil {
 		return nil, messagef("Couldn't make a pipe: %s", sys.Reason(err))

@@ -106,6 +106,17 @@ func TestOpenUserns(t *testing.T) {
 	}
 }
 
+func TestCheckNetns(t *testing.T) {
+	if err := checkNetns("/proc/self/ns/net"); err != nil {
+		t.Errorf("our own: got %v, want nil", err)
+	}
+	err := checkNetns("/run/netns/none")
+	want := "Couldn't open network namespace /run/netns/none: No such file or directory"
+	if err == nil || err.Error() != want {
+		t.Errorf("missing: got %v, want %s", err, want)
+	}
+}
+
 func TestCreateTruncates(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
@@ -173,7 +184,7 @@ func TestExecuteErrors(t *testing.T) {
 		{"not in PATH", "no-such-program", syscall.ENOENT},
 		{"no such path", dir + "/missing", syscall.ENOENT},
 		{"not executable", dir + "/noexec", syscall.EACCES},
-		{"directory", dir, syscall.EISDIR},
+		{"directory", dir, syscall.EACCES},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -90,7 +90,7 @@ func (s *server) start() (dataPath, error) {
 func (s *server) enterTarget() (*netns.Thread, error) {
 	ns, err := netns.Open(s.r.Netns)
 	if err != nil {
-		return nil, messagef("Couldn't open network namespace %s: %s", s.r.Netns, sys.Reason(err))
+		return nil, openError(s.r.Netns, err)
 	}
 	defer ns.Close()
 	thread, err := netns.NewThread(ns)

@@ -25,6 +25,21 @@ func openUserns(path string) (*os.File, error) {
 	return f, nil
 }
 
+// checkNetns tells what is wrong with the path of a network namespace, if the
+// daemon would see it with the same eyes as we do: it may have no chance to, for
+// lack of other rights.
+func checkNetns(path string) error {
+	f, err := netns.Open(path)
+	if err != nil {
+		return openError(path, err)
+	}
+	return f.Close()
+}
+
+func openError(netns string, err error) error {
+	return messagef("Couldn't open network namespace %s: %s", netns, sys.Reason(err))
+}
+
 // daemonError words an error of starting the daemon. Where the kernel refuses
 // it new namespaces, it would refuse to enter the target for the same lack of
 // CAP_SYS_ADMIN.

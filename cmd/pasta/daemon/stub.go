@@ -102,6 +102,8 @@ func execute(name string, argv []string) error {
 		// Found, and the user's PATH asks for the current directory.
 	case errors.Is(err, exec.ErrNotFound):
 		return syscall.ENOENT
+	case errors.Is(err, syscall.EISDIR):
+		return syscall.EACCES // what execve(2) says of a directory
 	case err != nil:
 		return err
 	}
