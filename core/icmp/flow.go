@@ -77,10 +77,16 @@ func (h *Handler) openSocket(i uint32, id uint16) syscall.Errno {
 	}
 	f.fd = fd
 	_ = sys.SetRecvErr(fd, family)
+	// Ping sockets share identifiers by default, and replies would go to any one
+	// of those that do.
+	_ = sys.SetInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 0)
+	if f.host.IsBroadcast() {
+		_ = sys.SetInt(fd, syscall.SOL_SOCKET, syscall.SO_BROADCAST, 1)
+	}
 	scope := h.nat.OutboundScope(f.host)
 	h.bind(f, id, scope)
 	to := sys.MakeSockAddr(f.host, 0, scope)
-	if errno := sys.Connect(fd, &to); errno != 0 && !f.host.IsBroadcast() {
+	if errno := sys.Connect(fd, &to); errno != 0 {
 		return errno
 	}
 	return h.lp.Add(fd, loop.In, loop.MakeToken(loop.KindICMP, h.table.Gen(i), i))

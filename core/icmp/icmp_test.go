@@ -1,0 +1,345 @@
+package icmp
+
+import (
+	"bytes"
+	"log/slog"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pasta-net/pasta/core/config"
+	"github.com/pasta-net/pasta/core/coretest"
+	"github.com/pasta-net/pasta/core/flow"
+	"github.com/pasta-net/pasta/core/loop"
+	"github.com/pasta-net/pasta/core/packet"
+	"github.com/pasta-net/pasta/core/sys"
+	"github.com/pasta-net/pasta/core/tap"
+	"github.com/pasta-net/pasta/netcfg/netns/netnstest"
+)
+
+var (
+	guest4, guest6     = netip.MustParseAddr("10.66.0.2"), netip.MustParseAddr("fd66::2")
+	gateway4, gateway6 = netip.MustParseAddr("10.66.0.1"), netip.MustParseAddr("fd66::1")
+	routed4            = netip.MustParseAddr("10.66.0.77") // nobody there
+	denied4, denied6   = netip.MustParseAddr("10.99.0.1"), netip.MustParseAddr("fd99::1")
+)
+
+// env is a handler between an in-memory guest and real sockets.
+type env struct {
+	t    testing.TB
+	h    *Handler
+	dev  *coretest.MemTap
+	link *tap.Link
+	lp   *loop.Loop
+	log  bytes.Buffer
+	buf  []byte
+	now  int64
+}
+
+func newEnv(t testing.TB) *env {
+	t.Helper()
+	fam := func(guest, gateway netip.Addr) config.Family {
+		return config.Family{Enabled: true, Guest: guest, Gateway: gateway, Our: gateway, MapHostLoopback: gateway}
+	}
+	cfg := &config.Config{V4: fam(guest4, gateway4), V6: fam(guest6, gateway6), ICMP: true}
+	link, dev := coretest.NewLink(t, coretest.AllFeatures)
+	lp, err := loop.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(lp.Close)
+	e := &env{t: t, dev: dev, link: link, lp: lp, buf: make([]byte, tap.RecvLen)}
+	e.h, err = New(cfg, cfg.Map(), link, lp, slog.New(slog.NewTextHandler(&e.log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.h.Close)
+	return e
+}
+
+func (e *env) guestSends(frames ...[]byte) {
+	e.t.Helper()
+	for _, f := range frames {
+		e.dev.Inject(f)
+	}
+	e.deliver()
+}
+
+func (e *env) deliver() {
+	var p packet.Packet
+	for {
+		drop, errno := e.link.Recv(e.buf, &p)
+		if errno == syscall.EAGAIN {
+			return
+		}
+		if drop == packet.DropNone {
+			e.h.FromTap(&p, e.now)
+		}
+	}
+}
+
+func (e *env) turn() {
+	events, err := e.lp.Wait(0)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	for _, ev := range events {
+		if ev.Token.Kind() == loop.KindICMP {
+			e.h.FromSock(ev.Token.Index(), ev.Token.Gen(), ev.Bits, e.now)
+		}
+	}
+}
+
+// guestGets turns the loop until the guest got want frames or a second has passed.
+func (e *env) guestGets(want int) []*coretest.Frame {
+	e.t.Helper()
+	var frames []*coretest.Frame
+	for end := time.Now().Add(time.Second); len(frames) < want && time.Now().Before(end); {
+		e.turn()
+		frames = append(frames, e.dev.Take(e.t)...)
+	}
+	if len(frames) != want {
+		e.t.Fatalf("guest got %d frames, want %d", len(frames), want)
+	}
+	return frames
+}
+
+// inNamespace runs body where ping sockets are allowed and routes are known.
+func inNamespace(t *testing.T, body func(t *testing.T)) {
+	netnstest.Run(t, func(t *testing.T) {
+		netnstest.IP(t, `link set lo up
+link add veth0 type veth peer name veth1
+link set veth0 up
+link set veth1 up
+addr add 10.66.0.2/24 dev veth0
+route add unreachable 10.99.0.0/16
+route add unreachable fd99::/16
+`)
+		if err := os.WriteFile("/proc/sys/net/ipv4/ping_group_range", []byte("0 0"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		body(t)
+	})
+}
+
+func TestEcho(t *testing.T) {
+	inNamespace(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			name           string
+			guest, gateway netip.Addr
+			size           int
+		}{
+			{"IPv4", guest4, gateway4, 56}, {"IPv4 empty", guest4, gateway4, 0}, {"IPv4 large", guest4, gateway4, 3000},
+			{"IPv6", guest6, gateway6, 56}, {"IPv6 odd", guest6, gateway6, 57}, {"IPv6 large", guest6, gateway6, 60000},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				e := newEnv(t)
+				payload := bytes.Repeat([]byte{0x5a}, tt.size)
+				for seq := range uint16(3) {
+					e.guestSends(coretest.Echo(tt.guest, tt.gateway, 4242, seq, payload))
+					f := e.guestGets(1)[0]
+					m := f.ICMP(t)
+					want := uint8(packet.ICMPEchoReply)
+					if tt.guest.Is6() {
+						want = packet.ICMPv6EchoReply
+					}
+					if m.Type() != want || m.ID() != 4242 || m.Seq() != seq || !bytes.Equal(m.Payload(), payload) {
+						t.Errorf("reply type %d, id %d, seq %d, %d bytes, want %d, 4242, %d, %d",
+							m.Type(), m.ID(), m.Seq(), len(m.Payload()), want, seq, tt.size)
+					}
+					if f.Src.Netip() != tt.gateway || f.Dst.Netip() != tt.guest {
+						t.Errorf("reply %v > %v, want %v > %v", f.Src.Netip(), f.Dst.Netip(), tt.gateway, tt.guest)
+					}
+				}
+				if e.h.Len() != 1 {
+					t.Errorf("%d flows, want 1", e.h.Len())
+				}
+			})
+		}
+	})
+}
+
+// TestIdentifierOnWire checks that the kernel sends the guest's identifier, and
+// that a second flow with it gets another one but the guest does not notice.
+func TestIdentifierOnWire(t *testing.T) {
+	inNamespace(t, func(t *testing.T) {
+		e := newEnv(t)
+		second := netip.MustParseAddr("10.66.0.3")
+		var ports []uint16
+		for _, guest := range []netip.Addr{guest4, second} {
+			e.guestSends(coretest.Echo(guest, gateway4, 4242, 1, nil))
+			f := e.guestGets(1)[0]
+			if f.Dst.Netip() != guest || f.ICMP(t).ID() != 4242 {
+				t.Errorf("reply to %v with identifier %d, want %v, 4242", f.Dst.Netip(), f.ICMP(t).ID(), guest)
+			}
+		}
+		e.h.table.All(func(i uint32) {
+			var a sys.SockAddr
+			sys.LocalAddr(e.h.flows[i].fd, &a)
+			_, port := a.AddrPort()
+			ports = append(ports, port)
+		})
+		if len(ports) != 2 || ports[0] != 4242 || ports[1] == 4242 {
+			t.Errorf("identifiers on the wire %v, want 4242 and another", ports)
+		}
+	})
+}
+
+func TestRepeatedSequenceNumber(t *testing.T) {
+	inNamespace(t, func(t *testing.T) {
+		e := newEnv(t)
+		for range 3 {
+			e.guestSends(coretest.Echo(guest4, gateway4, 1, 7, nil))
+			e.guestGets(1)
+		}
+		i := e.h.table.Lookup(e.h.table.Key(0))
+		m := packet.ICMP{packet.ICMPEchoReply, 0, 0, 0, 0, 1, 0, 7}
+		if e.h.flows[i].replied != int32(m.Seq()) {
+			t.Errorf("last reply noted %d, want %d", e.h.flows[i].replied, m.Seq())
+		}
+	})
+}
+
+func TestUnreachable(t *testing.T) {
+	inNamespace(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			name                  string
+			guest, dst            netip.Addr
+			typ, code, quotedType uint8
+		}{
+			{"IPv4", guest4, denied4, packet.ICMPUnreachable, packet.ICMPCodeHost, packet.ICMPEchoRequest},
+			{"IPv6", guest6, denied6, packet.ICMPv6Unreachable, packet.ICMPv6CodeAddr, packet.ICMPv6EchoRequest},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				e := newEnv(t)
+				e.guestSends(coretest.Echo(tt.guest, tt.dst, 9, 1, []byte("x")))
+				f := e.guestGets(1)[0]
+				m := f.ICMP(t)
+				if m.Type() != tt.typ || m.Code() != tt.code {
+					t.Errorf("type %d code %d, want %d, %d", m.Type(), m.Code(), tt.typ, tt.code)
+				}
+				var q packet.Quoted
+				if !packet.ParseQuoted(m, &q) || q.Src.Netip() != tt.guest || q.Dst.Netip() != tt.dst || q.DstPort != 9 {
+					t.Errorf("quoted %+v, want a request from %v to %v with identifier 9", q, tt.guest, tt.dst)
+				}
+				if e.h.Len() != 0 {
+					t.Errorf("%d flows, want 0", e.h.Len())
+				}
+			})
+		}
+	})
+}
+
+// TestErrorQuotesGuestIdentifier checks what is made of an error that a router
+// reported about a request that left with another identifier.
+func TestErrorQuotesGuestIdentifier(t *testing.T) {
+	inNamespace(t, func(t *testing.T) {
+		e := newEnv(t)
+		e.guestSends(coretest.Echo(guest4, routed4, 77, 3, []byte("payload")))
+		router := packet.AddrFrom(netip.MustParseAddr("10.1.1.1"))
+		onWire := []byte{packet.ICMPEchoRequest, 0, 0, 0, 0x12, 0x34, 0, 3, 'p', 'a'}
+		e.h.passError(0, &sys.ExtendedErr{
+			Errno: syscall.EHOSTUNREACH, Origin: sys.OriginICMP, Type: packet.ICMPTimeExceeded, Offender: router,
+		}, onWire)
+		f := e.guestGets(1)[0]
+		m := f.ICMP(t)
+		var q packet.Quoted
+		if m.Type() != packet.ICMPTimeExceeded || f.Src != router || !packet.ParseQuoted(m, &q) || q.DstPort != 77 {
+			t.Errorf("type %d from %v about identifier %d, want %d, %v, 77", m.Type(), f.Src.Netip(), q.DstPort, packet.ICMPTimeExceeded, router.Netip())
+		}
+	})
+}
+
+func TestForbidden(t *testing.T) {
+	netnstest.Run(t, func(t *testing.T) { // new namespaces allow nobody
+		e := newEnv(t)
+		for seq := range uint16(3) {
+			e.guestSends(coretest.Echo(guest4, gateway4, 1, seq, nil))
+		}
+		lines := strings.Split(strings.TrimSpace(e.log.String()), "\n")
+		if len(lines) != 3 || !strings.Contains(e.log.String(), "net.ipv4.ping_group_range") {
+			t.Errorf("log %q, want three lines naming the sysctl", lines)
+		}
+		if e.link.Stats.Drops[packet.DropNoSocket] != 3 || e.h.Len() != 0 {
+			t.Errorf("drops %v with %d flows, want 3 and none", e.link.Stats.Drops, e.h.Len())
+		}
+	})
+}
+
+func TestExpire(t *testing.T) {
+	inNamespace(t, func(t *testing.T) {
+		e := newEnv(t)
+		e.guestSends(coretest.Echo(guest4, gateway4, 1, 1, nil))
+		e.now = int64(40 * time.Second)
+		e.guestSends(coretest.Echo(guest4, gateway4, 1, 2, nil))
+		e.h.Expire(int64(60 * time.Second))
+		if e.h.Len() != 1 || e.h.NextDeadline() != int64(100*time.Second) {
+			t.Errorf("%d flows until %v, want 1 until 100s", e.h.Len(), time.Duration(e.h.NextDeadline()))
+		}
+		e.h.Expire(int64(100 * time.Second))
+		if e.h.Len() != 0 || e.h.NextDeadline() != loop.NoDeadline {
+			t.Errorf("%d flows until %v, want none", e.h.Len(), e.h.NextDeadline())
+		}
+	})
+}
+
+func TestNotTranslated(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		frame []byte
+		want  packet.Drop
+	}{
+		{"echo reply", coretest.ICMP(guest4, gateway4, packet.ICMPEchoReply, 0, 0, nil), packet.DropUnsupported},
+		{"timestamp", coretest.ICMP(guest4, gateway4, 13, 0, 0, make([]byte, 12)), packet.DropUnsupported},
+		{"request with code", coretest.ICMP(guest4, gateway4, packet.ICMPEchoRequest, 1, 0, nil), packet.DropUnsupported},
+		{"IPv4 type in IPv6", coretest.ICMP(guest6, gateway6, packet.ICMPEchoRequest, 0, 0, nil), packet.DropUnsupported},
+		{"short", coretest.IP(guest4, gateway4, packet.ProtoICMP, []byte{8, 0, 0xf7, 0xff}), packet.DropTransport},
+		{"loopback", coretest.Echo(guest4, netip.MustParseAddr("127.0.0.1"), 1, 1, nil), packet.DropAddress},
+		{"unspecified source", coretest.Echo(netip.IPv4Unspecified(), gateway4, 1, 1, nil), packet.DropAddress},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := newEnv(t)
+			e.guestSends(tt.frame)
+			if e.link.Stats.Drops[tt.want] != 1 || e.h.Len() != 0 {
+				t.Errorf("drops %v, want one %v", e.link.Stats.Drops, tt.want)
+			}
+		})
+	}
+}
+
+func TestFullTableRecyclesOldest(t *testing.T) {
+	inNamespace(t, func(t *testing.T) {
+		e := newEnv(t)
+		e.h.table, e.h.deadlines = flow.NewTable(2), flow.NewDeadlines(2)
+		for id := range uint16(3) {
+			e.now = int64(id)
+			e.guestSends(coretest.Echo(guest4, gateway4, id+1, 1, nil))
+		}
+		if e.h.Len() != 2 || e.h.Stats.Flows != 3 {
+			t.Errorf("%d flows of %d made, want 2 of 3", e.h.Len(), e.h.Stats.Flows)
+		}
+	})
+}
+
+func TestNoAllocations(t *testing.T) {
+	inNamespace(t, func(t *testing.T) {
+		e := newEnv(t)
+		frame := coretest.Echo(guest4, gateway4, 1, 0, make([]byte, 56))
+		round := func() {
+			e.dev.Inject(frame)
+			e.deliver()
+			e.turn()
+			e.dev.Discard()
+		}
+		round()
+		if n := testing.AllocsPerRun(100, round); n != 0 {
+			t.Errorf("%v allocations per echo, want 0", n)
+		}
+		if e.h.Stats.Replies < 100 {
+			t.Errorf("%d replies, want more than 100", e.h.Stats.Replies)
+		}
+	})
+}
