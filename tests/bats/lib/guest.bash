@@ -2,7 +2,7 @@
 # Guests: namespaces connected by pasta in one of the ways of attaching, and
 # the processes in them. Needs topology.bash.
 #
-# guest_start sets, and saves for the tests of a file (see guest_load):
+# guest_start sets, and guest_save keeps for the tests of a file (guest_load):
 #   GUEST_PID   a process in the guest's namespaces
 #   PASTA_PID   the process that serves it
 
@@ -53,8 +53,9 @@ guest_start() {
 	enter_guest "$GUEST_PID" sh -c "
 		echo $TOPO_CC >/proc/sys/net/ipv4/tcp_congestion_control
 		echo 1 >/proc/sys/net/ipv4/tcp_syn_retries" 2>/dev/null || true
-	printf 'GUEST_PID=%s\nPASTA_PID=%s\n' "$GUEST_PID" "$PASTA_PID" >"$TOPO_DIR/guest"
 }
+
+guest_save() { printf 'GUEST_PID=%s\nPASTA_PID=%s\n' "$GUEST_PID" "$PASTA_PID" >"$TOPO_DIR/guest"; }
 
 # guest_load finds the guest again that setup_file started.
 guest_load() {
@@ -109,6 +110,14 @@ guest_stop() {
 		kill_and_wait KILL "$PASTA_PID"
 		return 1
 	fi
+}
+
+# guest_end: for teardown. Ends what a failed test left of its guest.
+guest_end() {
+	local pid
+	for pid in "${GUEST_PID-}" "${PASTA_PID-}"; do
+		[ -z "$pid" ] || kill_and_wait KILL "$pid"
+	done
 }
 
 # serve WHERE ADDR...: run the test server in WHERE (in_peer, in_guest, in_host)

@@ -187,6 +187,8 @@ topo_host_links() {
 		ip link set down0 netns $(topo_pid peer)
 		ip address add $HOST4/24 dev up0
 		ip address add $HOST6/64 dev up0
+		echo 1 >ipv4/neigh/up0/mcast_solicit # a missing neighbour shows after 1 s
+		echo 1 >ipv6/neigh/up0/mcast_solicit
 		ip link set up0 up
 		ip route add default via $GATEWAY4
 		ip -6 route add default via $GATEWAY6

@@ -10,7 +10,7 @@ import (
 )
 
 // udpErrorWait is how long a UDP probe waits for an ICMP error or an answer.
-const udpErrorWait = 5 * time.Second
+const udpErrorWait = 2 * time.Second
 
 // runConnect prints "ok" or the name of the errno that connecting ended with.
 // It succeeds either way: callers compare the text.

@@ -41,6 +41,7 @@ func subcommands() map[string]subcommand {
 		"udp-echo":   {"[flags] ADDR: send -count datagrams, expect each back once", runUDPEcho},
 		"udp-reply":  {"[flags] ADDR: ask for one datagram of -size bytes", runUDPReply},
 		"udp-flood":  {"[flags] ADDR: send as fast as possible, print what the server counted", runUDPFlood},
+		"echo-id":    {": print the identifier of the first ICMP echo request that arrives", runEchoID},
 		"dns-serve":  {"ADDR IP: answer every DNS query for an address with IP", runDNSServe},
 	}
 }

@@ -159,3 +159,25 @@ func TestDNSAnswer(t *testing.T) {
 		})
 	}
 }
+
+func TestEchoID(t *testing.T) {
+	header := make([]byte, 20)
+	header[0], header[9] = 0x45, syscall.IPPROTO_ICMP
+	for _, tc := range []struct {
+		name   string
+		packet []byte
+		want   uint16
+		ok     bool
+	}{
+		{"request", append(bytes.Clone(header), 8, 0, 0, 0, 0x10, 0x92, 0, 1), 4242, true},
+		{"reply", append(bytes.Clone(header), 0, 0, 0, 0, 0x10, 0x92, 0, 1), 0, false},
+		{"truncated", append(bytes.Clone(header), 8, 0, 0, 0), 0, false},
+		{"empty", nil, 0, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got, ok := echoID(tc.packet); got != tc.want || ok != tc.ok {
+				t.Errorf("got %d, %v, want %d, %v", got, ok, tc.want, tc.ok)
+			}
+		})
+	}
+}

@@ -1,0 +1,119 @@
+# shellcheck shell=bash
+# TCP through the tap: integrity, closing, errors, slow peers, many connections.
+
+load helpers
+
+setup_file() {
+	network_start
+	guest_with_server
+	guest_save
+}
+
+teardown_file() { network_stop; }
+
+setup() { guest_load; }
+
+# Both directions of data on connections opened in each direction.
+
+transfer_as_named() {
+	client_as_named up -size "$1"
+	client_as_named down -size "$1"
+}
+
+@test "TCP out IPv4, 1 byte" { transfer_as_named 1; }
+@test "TCP out IPv6, 1 byte" { transfer_as_named 1; }
+@test "TCP in IPv4, 1 byte" { transfer_as_named 1; }
+@test "TCP in IPv6, 1 byte" { transfer_as_named 1; }
+@test "TCP out IPv4, 100 MB" { transfer_as_named "$LARGE"; }
+@test "TCP out IPv6, 100 MB" { transfer_as_named "$LARGE"; }
+@test "TCP in IPv4, 100 MB" { transfer_as_named "$LARGE"; }
+@test "TCP in IPv6, 100 MB" { transfer_as_named "$LARGE"; }
+@test "TCP out IPv4, nothing" { transfer_as_named 0; }
+@test "TCP in IPv6, nothing" { transfer_as_named 0; }
+
+@test "guest does not retransmit on a loss-free path" {
+	client out IPv4 up -size "$LARGE"
+	client out IPv6 up -size "$LARGE"
+	in_guest nstat -asz TcpRetransSegs | tee /dev/stderr | grep -Eq '^TcpRetransSegs +0 '
+}
+
+# The client's half-close is part of every upload; here the server is first.
+
+@test "half-close by the server, out IPv4" { client_as_named half-close -size 1000000; }
+@test "half-close by the server, out IPv6" { client_as_named half-close -size 1000000; }
+@test "half-close by the server, in IPv4" { client_as_named half-close -size 1000000; }
+@test "half-close by the server, in IPv6" { client_as_named half-close -size 1000000; }
+
+@test "1000 connections at once, out IPv4" { client_as_named hold -count 1000 </dev/null; }
+@test "1000 connections at once, out IPv6" { client_as_named hold -count 1000 </dev/null; }
+@test "1000 connections at once, in IPv4" { client_as_named hold -count 1000 </dev/null; }
+@test "1000 connections at once, in IPv6" { client_as_named hold -count 1000 </dev/null; }
+
+@test "connections one after the other leave nothing behind" {
+	client out IPv4 crr -for 1s
+	client in IPv4 crr -for 1s
+	client out IPv4 up -size 1000
+}
+
+@test "refused connection, IPv4" { expect ECONNREFUSED same_as_host connect "$PEER4:9"; }
+@test "refused connection, IPv6" { expect ECONNREFUSED same_as_host connect "[$PEER6]:9"; }
+@test "router says unreachable, IPv4" { expect EHOSTUNREACH same_as_host connect 10.99.0.1:80; }
+@test "router says unreachable, IPv6" { same_as_host connect "[fd99::1]:80"; }
+@test "no such neighbour, IPv4" { expect EHOSTUNREACH same_as_host connect 10.66.0.99:80; }
+@test "no such neighbour, IPv6" { expect EHOSTUNREACH same_as_host connect "[fd66::99]:80"; }
+@test "silent peer, IPv4" { expect ETIMEDOUT same_as_host connect 10.98.0.1:80; }
+@test "silent peer, IPv6" { expect ETIMEDOUT same_as_host connect "[fd98::1]:80"; }
+
+@test "reset by the peer reaches the guest" { expect ECONNRESET client out IPv4 reset; }
+@test "reset by the guest reaches the peer" { expect ECONNRESET client in IPv4 reset; }
+
+@test "inbound connection to a closed guest port ends with a reset" {
+	local port=6002
+	guest_start "$WAY" -t "$port"
+	run in_peer "$NETTOOL" up -size 1 -timeout 10s "$HOST4:$port"
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ "$output" == *"connection re"* ]] # refused or reset, by who is first
+	guest_stop
+}
+
+@test "peer that stops reading for 20 s, then reads all" {
+	local jobs=() job
+	client out IPv4 up -stall 20s -size 50000000 3>&- & jobs+=($!)
+	client out IPv6 down -stall 20s -size 50000000 3>&- & jobs+=($!)
+	client in IPv6 up -stall 20s -size 50000000 3>&- & jobs+=($!)
+	client in IPv4 down -stall 20s -size 50000000 3>&- & jobs+=($!)
+	for job in "${jobs[@]}"; do wait "$job"; done
+}
+
+@test "peer that sends one byte per 10 ms" {
+	local jobs=() job
+	client out IPv4 up -interval 10ms -size 200 3>&- & jobs+=($!)
+	client out IPv6 down -interval 10ms -size 200 3>&- & jobs+=($!)
+	client in IPv6 up -interval 10ms -size 200 3>&- & jobs+=($!)
+	client in IPv4 down -interval 10ms -size 200 3>&- & jobs+=($!)
+	for job in "${jobs[@]}"; do wait "$job"; done
+}
+
+@test "eight streams at once in each direction" {
+	local jobs=() job
+	for _ in {1..8}; do
+		client out IPv4 up -size 10000000 3>&- & jobs+=($!)
+		client in IPv6 up -size 10000000 3>&- & jobs+=($!)
+	done
+	for job in "${jobs[@]}"; do wait "$job"; done
+}
+
+@test "TCP in IPv4: the guest sees the client's address" {
+	expect "$GATEWAY4:40001" client_as_named peer -source "$GATEWAY4:40001"
+	expect "$PEER4:40001" client_as_named peer -source "$PEER4:40001"
+}
+
+@test "TCP in IPv6: the guest sees the client's address" {
+	expect "[$PEER6]:40001" client_as_named peer -source "[$PEER6]:40001"
+}
+
+@test "TCP out: the peer sees the host's address" {
+	[[ $(client out IPv4 peer) == "$HOST4:"* ]]
+	[[ $(client out IPv6 peer) == "[$HOST6]:"* ]]
+}

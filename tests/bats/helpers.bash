@@ -1,0 +1,123 @@
+# shellcheck shell=bash
+# Loaded by every bats file: the test network (lib/topology.bash), guests in it
+# (lib/guest.bash), and transfers between the two. Start a new file from
+# 000-TEMPLATE.
+#
+# Environment:
+#   PASTA    binary under test (bin/pasta)
+#   WAY      way of attaching for all files: spawn (default), pid, outside, inside
+#   TOPO_CC  congestion control of all namespaces (cubic)
+#   PASTA_REQUIRE_NETNS=1  fail instead of skipping without user namespaces
+
+LIB=$(dirname "${BASH_SOURCE[0]}")/lib
+# shellcheck source=lib/topology.bash
+. "$LIB/topology.bash"
+# shellcheck source=lib/guest.bash
+. "$LIB/guest.bash"
+
+WAY=${WAY:-spawn}
+OUT_PORT=5001 # test server in the peer
+IN_PORT=6001  # test server in the guest, forwarded from the host
+export LARGE=100000000
+
+# network_start: for setup_file. Starts the network and the server in the peer.
+network_start() {
+	if ! (unprivileged unshare --user --map-root-user --net true) && [ "${PASTA_REQUIRE_NETNS-}" != 1 ]; then
+		skip "no user namespaces here"
+	fi
+	topo_start
+	tools_readable
+	serve in_peer "$PEER4:$OUT_PORT" "[$PEER6]:$OUT_PORT"
+}
+
+# network_stop: for teardown_file. Fails if something was left behind.
+network_stop() {
+	local strays pid
+	strays=$(topo_strays)
+	for pid in $strays; do
+		if ! grep -q "^$pid " "$TOPO_DIR/processes"; then
+			echo "left in the host namespace: $pid $(tr '\0' ' ' <"/proc/$pid/cmdline")" >&2
+			topo_record "$pid"
+		else
+			strays=${strays/$pid/}
+		fi
+	done
+	topo_stop
+	[ -z "${strays//[[:space:]]/}" ]
+}
+
+# guest_with_server OPTIONS...: a guest with the test server in it, reachable
+# from the peer at the host's addresses.
+guest_with_server() {
+	guest_start "$WAY" -t "$IN_PORT" -u "$IN_PORT" "$@"
+	serve in_guest "$HOST4:$IN_PORT" "[$HOST6]:$IN_PORT"
+}
+
+# endpoint DIRECTION FAMILY: the server's address for clients of that direction.
+endpoint() {
+	case "$1 $2" in
+	"out IPv4") echo "$PEER4:$OUT_PORT" ;;
+	"out IPv6") echo "[$PEER6]:$OUT_PORT" ;;
+	"in IPv4") echo "$HOST4:$IN_PORT" ;;
+	"in IPv6") echo "[$HOST6]:$IN_PORT" ;;
+	*) echo "endpoint: unknown $*" >&2 && return 1 ;;
+	esac
+}
+
+# client DIRECTION FAMILY SUBCOMMAND [flags]: run a nettool client.
+client() {
+	local direction=$1 family=$2 where=in_guest
+	shift 2
+	[ "$direction" = out ] || where=in_peer
+	"$where" "$NETTOOL" "$@" "$(endpoint "$direction" "$family")"
+}
+
+# named WORDS...: print the one of WORDS that occurs in the name of the test.
+named() {
+	local word
+	for word; do
+		if [[ " ${BATS_TEST_DESCRIPTION//[,:]/ } " == *" $word "* ]]; then
+			echo "$word"
+			return
+		fi
+	done
+	echo "test name has none of: $*" >&2
+	return 1
+}
+
+# client_as_named SUBCOMMAND [flags]: client, with direction and family taken
+# from the name of the test.
+client_as_named() { client "$(named in out)" "$(named IPv4 IPv6)" "$@"; }
+
+# same_as_host SUBCOMMAND ARGS...: the guest must see what the host sees.
+same_as_host() {
+	local host guest
+	host=$(as_user "$NETTOOL" "$@")
+	guest=$(in_guest "$NETTOOL" "$@")
+	if [ "$host" != "$guest" ]; then
+		echo "nettool $*: host sees $host, guest sees $guest" >&2
+		return 1
+	fi
+	echo "$guest"
+}
+
+# expect WANT CMD...: the output of CMD must be WANT.
+expect() {
+	local want=$1 got
+	shift
+	got=$("$@")
+	if [ "$got" != "$want" ]; then
+		echo "$*: got '$got', want '$want'" >&2
+		return 1
+	fi
+}
+
+# fails_with TEXT CMD...: CMD must exit 1 and say TEXT.
+fails_with() {
+	local text=$1
+	shift
+	run "$@"
+	# shellcheck disable=SC2154 # set by run
+	echo "status $status, output: $output"
+	[ "$status" -eq 1 ] && [[ "$output" == *"$text"* ]]
+}
