@@ -85,8 +85,8 @@ func (s *server) start() (dataPath, error) {
 	return path, nil
 }
 
-// enterTarget gives a thread in the target network namespace and starts
-// watching that.
+// enterTarget gives a thread in the target network namespace, for the whole run,
+// and starts watching that.
 func (s *server) enterTarget() (*netns.Thread, error) {
 	ns, err := netns.Open(s.r.Netns)
 	if err != nil {

@@ -27,7 +27,8 @@ type dataPath interface {
 
 // connect sets up everything that packets need: the decision about addresses,
 // the tap in the namespace of the thread ns, the listening sockets and the
-// engine. It tells the user about it by log.
+// engine. It tells the user about it by log. After an error the process ends,
+// and with it what was opened.
 func connect(o *Options, log *slog.Logger, ns *netns.Thread, capture *os.File) (dataPath, error) {
 	plan, err := decide(o.Net)
 	if err != nil {

@@ -1,0 +1,41 @@
+package daemon
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestTellOrder(t *testing.T) {
+	var r recorder
+	log, q := newLogger(&Options{}, time.Now(), []sink{&r})
+	tell(log, []string{"one", "    two"}, []string{"careful"})
+	q.flush()
+	want := []string{"WARNING: careful", "info:    one", "info:        two"}
+	if diff := cmp.Diff(want, r.lines); diff != "" {
+		t.Errorf("lines (-want +got):\n%s", diff)
+	}
+}
+
+func TestSysctl(t *testing.T) {
+	b, err := os.ReadFile("/proc/sys/net/ipv4/tcp_syn_retries")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := hostTimeouts().TCPSynRetries; got != want {
+		t.Errorf("tcp_syn_retries: got %d, want %d", got, want)
+	}
+	for _, name := range []string{"no_such_sysctl", "tcp_rmem"} {
+		if got := sysctl(name); got != 0 {
+			t.Errorf("sysctl %s: got %d, want 0 for none or no number", name, got)
+		}
+	}
+}
