@@ -10,6 +10,7 @@ import (
 
 	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/coretest"
+	"github.com/pasta-net/pasta/core/flow"
 	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/core/loop"
 	"github.com/pasta-net/pasta/core/packet"
@@ -68,6 +69,11 @@ func newEnvWith(t testing.TB, feat tap.Features, cfg *config.Config) *env {
 	}
 	t.Cleanup(h.Close)
 	return &env{t: t, h: h, dev: dev, link: link, lp: lp}
+}
+
+// shrink replaces the flow table by one of so many slots.
+func (e *env) shrink(slots int) {
+	e.h.table, e.h.deadlines = flow.NewTable(slots), flow.NewDeadlines(slots)
 }
 
 // deliver hands all frames that the guest queued to the handler, in one batch.

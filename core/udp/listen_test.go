@@ -1,0 +1,145 @@
+package udp
+
+import (
+	"bytes"
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/pasta-net/pasta/core/coretest"
+	"github.com/pasta-net/pasta/core/packet"
+)
+
+func TestInboundAndReply(t *testing.T) {
+	for _, tt := range []struct {
+		name           string
+		bind, to, from string // listener, address that the client sends to and from
+		guest, src     netip.Addr
+	}{
+		{"IPv4", "127.0.0.1", "127.0.0.1", "127.0.0.1", guest4, gateway4},
+		{"IPv4 wildcard", "0.0.0.0", "127.0.0.5", "127.0.0.1", guest4, gateway4},
+		{"IPv4 through dual stack", "::", "127.0.0.6", "127.0.0.7", guest4, gateway4},
+		{"IPv6", "::1", "::1", "::1", guest6, gateway6},
+		{"IPv6 through dual stack", "::", "::1", "::1", guest6, gateway6},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := newEnv(t, coretest.AllFeatures)
+			to := netip.AddrPortFrom(netip.MustParseAddr(tt.to), e.listen(tt.bind, netip.Addr{}, 53).Port())
+			client := hostSocket(t, tt.from)
+			send(t, client, to, []byte("query"))
+			f := e.guestGets(1)[0]
+			u := f.UDP(t)
+			if f.Src.Netip() != tt.src || u.SrcPort() != addrOf(client).Port() || f.Dst.Netip() != tt.guest || u.DstPort() != 53 {
+				t.Errorf("guest sees %v:%d > %v:%d, want %v:%d > %v:53", f.Src.Netip(), u.SrcPort(), f.Dst.Netip(), u.DstPort(),
+					tt.src, addrOf(client).Port(), tt.guest)
+			}
+			for _, reply := range []string{"answer", "", "more"} {
+				e.guestSends(coretest.UDP(netip.AddrPortFrom(tt.guest, 53), netip.AddrPortFrom(tt.src, u.SrcPort()), []byte(reply)))
+				got, from := receive(t, client)
+				if string(got) != reply || from != to {
+					t.Errorf("client got %q from %v, want %q from %v", got, from, reply, to)
+				}
+			}
+			if e.h.Len() != 1 || !e.h.flows[0].replied {
+				t.Errorf("%d flows, want 1 that saw both directions", e.h.Len())
+			}
+		})
+	}
+}
+
+func TestInboundToRuleAddress(t *testing.T) {
+	e := newEnv(t, coretest.AllFeatures)
+	to := netip.MustParseAddr("192.0.2.9")
+	addr := e.listen("127.0.0.1", to, 99)
+	send(t, hostSocket(t, "127.0.0.1"), addr, []byte("x"))
+	if f := e.guestGets(1)[0]; f.Dst.Netip() != to || f.UDP(t).DstPort() != 99 {
+		t.Errorf("guest side %v:%d, want %v:99", f.Dst.Netip(), f.UDP(t).DstPort(), to)
+	}
+}
+
+func TestClientsStayApart(t *testing.T) {
+	e := newEnv(t, coretest.AllFeatures)
+	addr := e.listen("127.0.0.1", netip.Addr{}, 53)
+	one, two := hostSocket(t, "127.0.0.1"), hostSocket(t, "127.0.0.1")
+	for i := range byte(10) {
+		send(t, one, addr, []byte{1, i})
+		send(t, two, addr, []byte{2, i})
+	}
+	for _, f := range e.guestGets(20) {
+		u := f.UDP(t)
+		want := addrOf(one).Port()
+		if u.Payload()[0] == 2 {
+			want = addrOf(two).Port()
+		}
+		if u.SrcPort() != want {
+			t.Errorf("datagram % x from port %d, want %d", u.Payload(), u.SrcPort(), want)
+		}
+	}
+	if e.h.Len() != 2 {
+		t.Errorf("%d flows, want 2", e.h.Len())
+	}
+}
+
+// TestBurstOfOneClient checks that equal datagrams to a listener become super-frames.
+func TestBurstOfOneClient(t *testing.T) {
+	e := newEnv(t, coretest.AllFeatures)
+	addr := e.listen("127.0.0.1", netip.Addr{}, 53)
+	client := hostSocket(t, "127.0.0.1")
+	for i := range byte(40) {
+		send(t, client, addr, bytes.Repeat([]byte{i}, 1000))
+	}
+	frames := e.guestGets(40)
+	for i, d := range coretest.Datagrams(t, frames) {
+		if !bytes.Equal(d, bytes.Repeat([]byte{byte(i)}, 1000)) {
+			t.Fatalf("datagram %d is % x", i, d)
+		}
+	}
+	if len(frames) != 1 || e.h.Stats.Receives != 1 {
+		t.Errorf("%d frames with %d calls, want 1 with 1", len(frames), e.h.Stats.Receives)
+	}
+}
+
+// TestLatestClientGetsReplies: 127.0.0.1 and other loopback addresses all show as
+// the gateway, so two clients with one port look alike.
+func TestLatestClientGetsReplies(t *testing.T) {
+	e := newEnv(t, coretest.AllFeatures)
+	addr := e.listen("0.0.0.0", netip.Addr{}, 53)
+	to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), addr.Port())
+	one := hostSocket(t, "127.0.0.1")
+	port := addrOf(one).Port()
+	two, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2), Port: int(port)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = two.Close() }()
+	for _, c := range []*net.UDPConn{one, two} {
+		send(t, c, to, []byte("query"))
+		e.guestGets(1)
+		e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, 53), netip.AddrPortFrom(gateway4, port), []byte("answer")))
+		if got, _ := receive(t, c); string(got) != "answer" {
+			t.Errorf("%v got %q, want the answer", c.LocalAddr(), got)
+		}
+	}
+	if e.h.Len() != 1 {
+		t.Errorf("%d flows, want 1", e.h.Len())
+	}
+}
+
+func TestFullTableRefusesClients(t *testing.T) {
+	e := newEnv(t, coretest.AllFeatures)
+	e.shrink(1)
+	addr := e.listen("127.0.0.1", netip.Addr{}, 53)
+	one, two := hostSocket(t, "127.0.0.1"), hostSocket(t, "127.0.0.1")
+	send(t, one, addr, []byte("first"))
+	send(t, two, addr, []byte("refused"))
+	e.guestGets(1)
+	if e.h.Stats.HostDrops[packet.DropTableFull] != 1 {
+		t.Errorf("drops %v, want one %v", e.h.Stats.HostDrops, packet.DropTableFull)
+	}
+	e.now = recycleIdle
+	send(t, two, addr, []byte("recycled"))
+	e.guestGets(1)
+	if e.h.Stats.Recycled != 1 || e.h.Len() != 1 {
+		t.Errorf("%d recycled with %d flows, want 1 and 1", e.h.Stats.Recycled, e.h.Len())
+	}
+}
