@@ -188,18 +188,12 @@ func TestUsageErrors(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
-	const small4, small6 = "MTU 0 is too small for IPv4 (minimum 68)", "MTU 0 is too small for IPv6 (minimum 1280)"
 	tests := []struct {
 		args string
 		want []string
 	}{
 		{"", nil},
 		{"--stderr", []string{"--stderr will be dropped soon"}},
-		{"-m 0", []string{small4, small6}},
-		{"-m 0 -4", []string{small4}},
-		{"-m 0 -6", []string{small6}},
-		{"-m 0 -m 1280", nil},
-		{"-m 1279", []string{"MTU 1279 is too small for IPv6 (minimum 1280)"}},
 		{
 			"-q --config-net --no-copy-routes --no-copy-addrs",
 			[]string{"--no-copy-routes will be dropped soon", "--no-copy-addrs will be dropped soon"},

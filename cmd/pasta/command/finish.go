@@ -20,7 +20,6 @@ func (s *settings) finish(operands []string) (err error) {
 	if n.ConfigNet {
 		n.NoRA = true // the namespace is configured already
 	}
-	s.warnSmallMTU()
 	s.opts.Forwards, err = s.forwards()
 	return err
 }

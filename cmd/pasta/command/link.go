@@ -6,12 +6,6 @@ import (
 	"github.com/pasta-net/pasta/core/config"
 )
 
-// Smallest MTU of each family, in bytes (RFC 791 section 3.2, RFC 8200 section 5).
-const (
-	minMTU4 = 68
-	minMTU6 = 1280
-)
-
 // maxIfName is the longest interface name in bytes (IFNAMSIZ with its final NUL).
 const maxIfName = 15
 
@@ -75,18 +69,6 @@ func (s *settings) mtu(text string) error {
 	}
 	s.opts.Net.MTU = mtu
 	return nil
-}
-
-// warnSmallMTU tells which enabled families do not work with the MTU. The
-// contract counts 0, which assigns no MTU at all, as too small.
-func (s *settings) warnSmallMTU() {
-	n := &s.opts.Net
-	if n.V4 && n.MTU < minMTU4 {
-		s.warn("MTU %d is too small for IPv4 (minimum %d)", n.MTU, minMTU4)
-	}
-	if n.V6 && n.MTU < minMTU6 {
-		s.warn("MTU %d is too small for IPv6 (minimum %d)", n.MTU, minMTU6)
-	}
 }
 
 // templateInterface sets -i, the only interface that must exist at this point.
