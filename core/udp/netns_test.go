@@ -1,0 +1,195 @@
+package udp
+
+import (
+	"bytes"
+	"net"
+	"net/netip"
+	"syscall"
+	"testing"
+
+	"github.com/pasta-net/pasta/core/coretest"
+	"github.com/pasta-net/pasta/core/packet"
+	"github.com/pasta-net/pasta/core/sys"
+	"github.com/pasta-net/pasta/netcfg/netns/netnstest"
+)
+
+// inNamespace runs body in a host of its own: 10.66.0.2/24 with a neighbour that
+// never answers.
+func inNamespace(t *testing.T, body func(t *testing.T)) {
+	netnstest.Run(t, func(t *testing.T) {
+		netnstest.IP(t, `link set lo up
+link add veth0 type veth peer name veth1
+link set veth0 up
+link set veth1 up
+addr add 10.66.0.2/24 brd 10.66.0.255 dev veth0
+addr add fd66::2/64 dev veth0 nodad
+route add unreachable 10.99.0.0/16
+route add unreachable fd99::/16
+`)
+		body(t)
+	})
+}
+
+// TestSegmentsBeyondRouteMTU checks the fallback for datagrams that the kernel
+// fragments: it does not cut what it would have to fragment as well.
+func TestSegmentsBeyondRouteMTU(t *testing.T) {
+	inNamespace(t, func(t *testing.T) {
+		netnstest.IP(t, "link set lo mtu 1500\n")
+		for _, fam := range families {
+			t.Run(fam.name, func(t *testing.T) {
+				e := newEnv(t, coretest.AllFeatures)
+				peer := hostSocket(t, fam.loopback)
+				src, dst := netip.AddrPortFrom(fam.guest, 40020), netip.AddrPortFrom(fam.gateway, addrOf(peer).Port())
+				for round := range 2 {
+					before := e.h.Stats.Sends
+					for i := range byte(8) {
+						e.dev.Inject(coretest.UDP(src, dst, bytes.Repeat([]byte{i}, 4000)))
+					}
+					e.deliver()
+					for i := range byte(8) {
+						if got, _ := receive(t, peer); !bytes.Equal(got, bytes.Repeat([]byte{i}, 4000)) {
+							t.Fatalf("datagram %d: %d bytes, want 4000", i, len(got))
+						}
+					}
+					if n := e.h.Stats.Sends - before; round == 1 && n != 1 {
+						t.Errorf("%d calls once the limit is known, want 1", n)
+					}
+				}
+				if got := e.h.flows[0].segLimit; got != 4000 {
+					t.Errorf("limit %d, want 4000", got)
+				}
+			})
+		}
+	})
+}
+
+func TestTTLIsPropagated(t *testing.T) {
+	inNamespace(t, func(t *testing.T) {
+		e := newEnv(t, coretest.AllFeatures)
+		peer := hostSocket(t, "127.0.0.1")
+		raw, err := peer.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = raw.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_IP, syscall.IP_RECVTTL, 1) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		frame := func(ttl uint8) []byte {
+			return coretest.SetTTL(coretest.UDP(netip.AddrPortFrom(guest4, 40021), netip.AddrPortFrom(gateway4, addrOf(peer).Port()), nil), ttl)
+		}
+		e.guestSends(frame(64), frame(3), frame(3), frame(7), frame(0), frame(64))
+		for i, want := range []byte{64, 3, 3, 7, 64} {
+			control := make([]byte, 64)
+			_, n, _, _, err := peer.ReadMsgUDP(make([]byte, 8), control)
+			if err != nil {
+				t.Fatal(err)
+			}
+			msgs, err := syscall.ParseSocketControlMessage(control[:n])
+			if err != nil || len(msgs) != 1 || msgs[0].Data[0] != want {
+				t.Errorf("datagram %d: control %v, %v, want TTL %d", i, msgs, err, want)
+			}
+		}
+		if e.link.Stats.Drops[packet.DropIPHeader] != 1 {
+			t.Errorf("drops %v, want the datagram with TTL 0", e.link.Stats.Drops)
+		}
+	})
+}
+
+// TestBroadcast checks that a broadcast leaves, does not come back, and that
+// whoever answers is heard.
+func TestBroadcast(t *testing.T) {
+	inNamespace(t, func(t *testing.T) {
+		for _, dst := range []string{"10.66.0.255", "255.255.255.255"} {
+			t.Run(dst, func(t *testing.T) {
+				if dst == "255.255.255.255" {
+					netnstest.IP(t, "route add default dev veth0\n")
+				}
+				e := newEnv(t, coretest.AllFeatures)
+				peer := hostSocket(t, "0.0.0.0")
+				port := addrOf(peer).Port()
+				e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, 40022), netip.AddrPortFrom(netip.MustParseAddr(dst), port), []byte("who?")))
+				got, from := receive(t, peer)
+				if string(got) != "who?" || from.Addr() != guest4 {
+					t.Errorf("peer got %q from %v, want it from %v", got, from, guest4)
+				}
+				send(t, peer, netip.AddrPortFrom(netip.MustParseAddr("10.66.0.255"), 40022), []byte("loop"))
+				send(t, peer, from, []byte("me"))
+				f := e.guestGets(1)[0]
+				if u := f.UDP(t); f.Src.Netip() != gateway4 || u.SrcPort() != port || string(u.Payload()) != "me" {
+					t.Errorf("guest got %q from %v:%d, want \"me\" from %v:%d", u.Payload(), f.Src.Netip(), u.SrcPort(), gateway4, port)
+				}
+			})
+		}
+	})
+}
+
+// TestMulticast checks that a group gets the guest's datagram with its TTL and that
+// the guest does not get it back.
+func TestMulticast(t *testing.T) {
+	inNamespace(t, func(t *testing.T) {
+		netnstest.IP(t, "route add 239.0.0.0/8 dev veth0\n")
+		veth, err := net.InterfaceByName("veth0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		member, err := net.ListenMulticastUDP("udp4", veth, &net.UDPAddr{IP: net.IPv4(239, 1, 2, 3), Port: 40023})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = member.Close() }()
+		e := newEnv(t, coretest.AllFeatures)
+		group := netip.MustParseAddrPort("239.1.2.3:40023")
+		e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, 40024), group, []byte("hello")))
+		if got, from := receive(t, member); string(got) != "hello" || from.Port() != 40024 {
+			t.Errorf("member got %q from %v, want it from port 40024", got, from)
+		}
+		e.turn()
+		if n := e.dev.Sent(); n != 0 {
+			t.Errorf("guest got %d frames, want 0", n)
+		}
+	})
+}
+
+func TestNoRoute(t *testing.T) {
+	inNamespace(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			src, dst  string
+			typ, code uint8
+		}{
+			{"10.66.0.2:1", "10.99.0.1:2", packet.ICMPUnreachable, packet.ICMPCodeHost},
+			{"10.66.0.2:1", "203.0.113.1:2", packet.ICMPUnreachable, packet.ICMPCodeNet},
+			{"[fd66::2]:1", "[fd99::1]:2", packet.ICMPv6Unreachable, packet.ICMPv6CodeAddr},
+			{"[fd66::2]:1", "[2001:db8::1]:2", packet.ICMPv6Unreachable, packet.ICMPv6CodeNoRoute},
+		} {
+			e := newEnv(t, coretest.AllFeatures)
+			e.guestSends(coretest.UDP(netip.MustParseAddrPort(tt.src), netip.MustParseAddrPort(tt.dst), []byte("x")))
+			if m := e.guestError().ICMP(t); m.Type() != tt.typ || m.Code() != tt.code {
+				t.Errorf("%s: type %d code %d, want %d, %d", tt.dst, m.Type(), m.Code(), tt.typ, tt.code)
+			}
+			if e.h.Len() != 0 {
+				t.Errorf("%s: %d flows, want 0", tt.dst, e.h.Len())
+			}
+		}
+	})
+}
+
+// TestOutboundSource checks the configured source address and interface.
+func TestOutboundSource(t *testing.T) {
+	inNamespace(t, func(t *testing.T) {
+		netnstest.IP(t, "addr add 10.66.0.7/24 dev veth0\n")
+		cfg := testConfig()
+		cfg.V4.Outbound, cfg.V4.OutboundIf = netip.MustParseAddr("10.66.0.7"), "veth0"
+		e := newEnvWith(t, coretest.AllFeatures, cfg)
+		near := hostSocket(t, "127.0.0.1")
+		e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, 40025), netip.AddrPortFrom(gateway4, addrOf(near).Port()), nil))
+		if _, from := receive(t, near); from.String() != "127.0.0.1:40025" {
+			t.Errorf("loopback sees %v, want 127.0.0.1:40025", from)
+		}
+		e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, 40026), netip.MustParseAddrPort("10.66.0.50:9"), nil))
+		var local sys.SockAddr
+		if errno := sys.LocalAddr(e.h.flows[1].fd, &local); errno != 0 || local.Netip().String() != "10.66.0.7:40026" {
+			t.Errorf("socket bound to %v, %v, want 10.66.0.7:40026", local.Netip(), errno)
+		}
+	})
+}
