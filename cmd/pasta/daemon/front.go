@@ -132,7 +132,7 @@ func (f *front) openLog() error {
 	return err
 }
 
-// queueFlush writes out our own messages, so that those of the daemon follow.
+// queueFlush writes out our own messages.
 func (f *front) queueFlush() {
 	if f.queue != nil {
 		f.queue.flush()
@@ -166,6 +166,7 @@ func (f *front) startDaemon(r *role, userns string) (ready *os.File, err error) 
 		return nil, messagef("Couldn't make a pipe: %s", sys.Reason(err))
 	}
 	defer w.Close()
+	f.queueFlush() // before the daemon's messages
 	var owner *os.File
 	if !f.o.Target.Spawn && !f.o.Target.NoNetnsQuit {
 		owner = netns.OpenOwner(r.Netns)
