@@ -175,18 +175,27 @@ func (p *Packet) skipExtensions(b []byte, next uint8) Drop {
 	}
 }
 
-// VerifyL4 checks the checksum of TCP, UDP and ICMPv6 over the whole of p.L4, and
-// that of ICMP. An IPv4 UDP checksum of zero is accepted (RFC 768).
+// VerifyL4 checks the checksum of TCP, UDP, ICMP and ICMPv6; those of other
+// protocols are not known and pass. An IPv4 UDP checksum of zero is accepted (RFC
+// 768), and so are bytes behind a datagram, which it does not cover (RFC 9868).
 func (p *Packet) VerifyL4() bool {
-	sum := uint16(0)
+	l4, sum := p.L4, uint16(0)
 	switch p.Proto {
 	case ProtoUDP:
-		if p.Src.Is4() && len(p.L4) >= UDPLen && p.L4[6] == 0 && p.L4[7] == 0 {
+		u, ok := ParseUDP(l4)
+		if !ok {
+			return false
+		}
+		if p.Src.Is4() && u[UDPCsumOff] == 0 && u[UDPCsumOff+1] == 0 {
 			return true
 		}
-		fallthrough
+		l4 = u
+		sum = PseudoSum(p.L3, p.Proto, len(u))
 	case ProtoTCP, ProtoICMPv6:
-		sum = PseudoSum(p.L3, p.Proto, len(p.L4))
+		sum = PseudoSum(p.L3, p.Proto, len(l4))
+	case ProtoICMP:
+	default:
+		return true
 	}
-	return checksum.Sum(p.L4, sum) == 0xffff
+	return checksum.Sum(l4, sum) == 0xffff
 }

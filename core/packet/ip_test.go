@@ -1,0 +1,66 @@
+package packet
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/pasta-net/pasta/core/checksum"
+)
+
+func TestPutIP(t *testing.T) {
+	h4 := IPHeader{Src: host4, Dst: peer4, Proto: ProtoUDP, TTL: DefaultTTL, TOS: 3, Flow: 5, PayloadLen: 9}
+	h6 := IPHeader{Src: host6, Dst: peer6, Proto: ProtoTCP, TTL: 64, TOS: 0x12, Flow: 0xf12345, PayloadLen: 0x1234}
+	tests := []struct {
+		name string
+		h    IPHeader
+		want string
+	}{
+		{"IPv4", h4, "45 03 001d 0000 4000 ff 11 67ca 0a000002 0a000001"},
+		{"IPv6", h6, "61212345 1234 06 40 fd000000000000000000000000000002 fd000000000000000000000000000001"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := bytes.Repeat([]byte{0xee}, 64)
+			n := PutIP(b, &tt.h)
+			if want := unhex(t, tt.want); n != len(want) || n != tt.h.IPLen() || !bytes.Equal(b[:n], want) {
+				t.Errorf("PutIP wrote\n% x, want\n% x", b[:n], want)
+			}
+			if b[n] != 0xee {
+				t.Error("PutIP wrote behind the header")
+			}
+		})
+	}
+}
+
+// TestSetIPPayloadLen: a changed header is the one made for that length.
+func TestSetIPPayloadLen(t *testing.T) {
+	for _, v4 := range []bool{true, false} {
+		for _, n := range []int{0, 1, 1460, 65515} {
+			h := headerOf(v4, ProtoTCP)
+			h.PayloadLen = 77
+			got, want := make([]byte, IPv6Len), make([]byte, IPv6Len)
+			PutIP(got, &h)
+			SetIPPayloadLen(got, n)
+			h.PayloadLen = n
+			PutIP(want, &h)
+			if !bytes.Equal(got, want) {
+				t.Errorf("IPv4 %v, %d bytes: got % x, want % x", v4, n, got, want)
+			}
+		}
+	}
+}
+
+func TestSumPartsChains(t *testing.T) {
+	header, payload := []byte{1, 2, 3, 4}, []byte{5, 6, 7}
+	if got, want := SumParts(header, payload, 9), checksum.Sum(append(header, payload...), 9); got != want {
+		t.Errorf("SumParts = %#x, want %#x", got, want)
+	}
+}
+
+func TestPutEthernet(t *testing.T) {
+	b := make([]byte, EthLen)
+	PutEthernet(b, MAC{1, 2, 3, 4, 5, 6}, MAC{7, 8, 9, 10, 11, 12}, EtherTypeIP6)
+	if want := unhex(t, "010203040506 0708090a0b0c 86dd"); !bytes.Equal(b, want) {
+		t.Errorf("PutEthernet wrote % x, want % x", b, want)
+	}
+}
