@@ -19,7 +19,7 @@ LINKS := passt slirp4netns vpnkit pesto
 INSTALLED_LINKS := $(LINKS) pasta.avx2 passt.avx2
 ARCHES := amd64 arm64
 GOBUILD := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X $(MODULE)/cmd/pasta/command.version=$(VERSION)'
-SCRIPTS := $(wildcard hack/*.sh tests/*.sh tests/bats/*.bash tests/bats/lib/*.bash) .ci/run completions/pasta.bash
+SCRIPTS := $(wildcard hack/*.sh tests/*.sh tests/bats/*.bash tests/bats/lib/*.bash tests/bench/*.sh) .ci/run completions/pasta.bash
 
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
@@ -32,6 +32,9 @@ build: ## the static binary bin/pasta and its links (default)
 	@mkdir -p bin
 	$(GOBUILD) -o bin/pasta ./cmd/pasta
 	@for name in $(LINKS); do ln -sf pasta bin/$$name; done
+
+bin/nettool: $(wildcard tests/tools/nettool/*.go) ## the other end of tests and benchmarks
+	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./tests/tools/nettool
 
 install: build ## install below DESTDIR/PREFIX
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 \
@@ -65,14 +68,14 @@ race: ## the same under the race detector
 netns-test: ## the same, where a test that cannot make namespaces fails
 	CGO_ENABLED=0 PASTA_REQUIRE_NETNS=1 $(GO) test -count=1 $(PKG)
 
-bats: build ## tests of the binary
+bats: build bin/nettool ## tests of the binary
 	PASTA_REQUIRE_NETNS=1 PASTA=$(CURDIR)/bin/pasta bats tests/bats
 
 fuzz: ## every fuzz target for FUZZTIME (5s)
 	hack/fuzz.sh $(FUZZTIME)
 
-bench: build ## compare with direct veth, passt and slirp4netns
-	tests/bench.sh
+bench: build bin/nettool ## compare with direct veth, passt and slirp4netns
+	tests/bench/bench.sh
 
 lint: vet check-fmt shellcheck ## all static checks
 	$(GO) tool staticcheck $(PKG)

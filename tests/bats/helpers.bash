@@ -30,21 +30,32 @@ network_start() {
 	serve in_peer "$PEER4:$OUT_PORT" "[$PEER6]:$OUT_PORT"
 }
 
-# network_stop: for teardown_file. Fails if something was left behind.
+# network_stop: for teardown_file. Ends the guest that setup_file saved, then
+# fails if something was left behind in the host namespace.
 network_stop() {
-	local strays pid
-	strays=$(topo_strays)
-	for pid in $strays; do
-		if ! grep -q "^$pid " "$TOPO_DIR/processes"; then
-			echo "left in the host namespace: $pid $(tr '\0' ' ' <"/proc/$pid/cmdline")" >&2
-			topo_record "$pid"
-		else
-			strays=${strays/$pid/}
-		fi
-	done
+	local result=0
+	if [ -e "$TOPO_DIR/guest" ]; then
+		guest_load
+		guest_stop || result=1
+	fi
+	if ! wait_for 2 no_strays; then
+		strays | xargs -r ps -o pid,args -p >&2
+		strays | xargs -r kill -KILL
+		result=1
+	fi
 	topo_stop
-	[ -z "${strays//[[:space:]]/}" ]
+	return "$result"
 }
+
+# strays prints the PIDs in the host namespace that nobody has recorded.
+strays() {
+	local pid
+	for pid in $(topo_inhabitants); do
+		grep -q "^$pid " "$TOPO_DIR/processes" || echo "$pid"
+	done
+}
+
+no_strays() { [ -z "$(strays)" ]; }
 
 # guest_with_server OPTIONS...: a guest with the test server in it, reachable
 # from the peer at the host's addresses.

@@ -214,19 +214,19 @@ topo_peer_links() {
 # topo_congestion prints the congestion control that is really in force.
 topo_congestion() { in_host cat /proc/sys/net/ipv4/tcp_congestion_control; }
 
-# topo_strays prints the PIDs of processes left in the host namespace that
-# topo_start did not make: leaked daemons, helpers, clients.
-topo_strays() {
+# topo_inhabitants prints the PIDs of all processes in the host namespace.
+topo_inhabitants() {
 	local link pid
 	for link in /proc/[0-9]*/ns/net; do
-		[ "$(readlink "$link" 2>/dev/null)" = "$TOPO_NET" ] || continue
-		pid=${link#/proc/} pid=${pid%%/*}
-		case " $(topo_pid host) $(topo_pid user) " in *" $pid "*) ;; *) echo "$pid" ;; esac
+		if [ "$(readlink "$link" 2>/dev/null)" = "$TOPO_NET" ]; then
+			pid=${link#/proc/}
+			echo "${pid%%/*}"
+		fi
 	done
 }
 
-# topo_stop ends everything and removes the directory. The namespaces vanish with
-# their last process.
+# topo_stop ends everything recorded and removes the directory. The namespaces
+# vanish with their last process.
 topo_stop() {
 	local pid started
 	tac "$TOPO_DIR/processes" | while read -r pid started; do
