@@ -12,7 +12,7 @@ complete -c pasta -l runas -x -d 'Run as SPEC: UID, UID:GID, LOGIN or LOGIN:GROU
 complete -c pasta -s p -l pcap -r -F -d 'Capture the frames of the namespace interface to FILE'
 complete -c pasta -s P -l pid -r -F -d 'Write the process ID to FILE when everything is set up'
 complete -c pasta -s F -l fd -x -d 'Accepted without effect: descriptor FD of a guest, for passt'
-complete -c pasta -l stats -x -d 'Print event counters every SECONDS (not supported yet)'
+complete -c pasta -l stats -x -d 'Print event counters at most every SECONDS, if anything happened; needs --foreground before it'
 complete -c pasta -s c -l conf-path -r -F -d 'Serve changes of forwards on the socket PATH (not supported yet)'
 complete -c pasta -l chroot-fallback -d 'Use chroot where pivot_root fails (not supported yet)'
 complete -c pasta -s h -l help -d 'Print this help on standard output and exit'

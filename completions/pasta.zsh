@@ -26,7 +26,7 @@ _arguments -s -S -A '-*' \
     '*--pid=[Write the process ID to FILE when everything is set up]:FILE:_files' \
     '*-F+[Accepted without effect\: descriptor FD of a guest, for passt]:FD: ' \
     '*--fd=[Accepted without effect\: descriptor FD of a guest, for passt]:FD: ' \
-    '*--stats=[Print event counters every SECONDS (not supported yet)]:SECONDS: ' \
+    '*--stats=[Print event counters at most every SECONDS, if anything happened; needs --foreground before it]:SECONDS: ' \
     '*-c+[Serve changes of forwards on the socket PATH (not supported yet)]:PATH:_files' \
     '*--conf-path=[Serve changes of forwards on the socket PATH (not supported yet)]:PATH:_files' \
     '*--chroot-fallback[Use chroot where pivot_root fails (not supported yet)]' \

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"time"
 
 	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/dhcp"
@@ -36,6 +37,8 @@ type Options struct {
 	Log    *slog.Logger
 	// Pcap receives a capture of the tap; nil: none. The caller closes it.
 	Pcap *os.File
+	// StatsEvery has event counters logged at most so often; 0: never.
+	StatsEvery time.Duration
 }
 
 // Engine is one guest's data path.
@@ -55,6 +58,8 @@ type Engine struct {
 	slots   [batchLen][]byte
 	packets [batchLen]packet.Packet
 	stop    bool
+
+	reporter reporter
 }
 
 // batchLen is how many frames are read from the tap before their payloads are
@@ -67,7 +72,7 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{cfg: o.Config, log: o.Log, loop: lp, nat: o.Config.Map()}
+	e := &Engine{cfg: o.Config, log: o.Log, loop: lp, nat: o.Config.Map(), reporter: newReporter(o.StatsEvery)}
 	e.link = tap.NewLink(o.Device, packet.MAC(o.Config.OurMAC), packet.MAC(o.Config.GuestMAC))
 	for i := range e.slots {
 		e.slots[i] = make([]byte, tap.RecvLen)
@@ -155,6 +160,7 @@ func (e *Engine) turn() error {
 	e.expire(now)
 	e.tcp.RunBacklog(now)
 	e.flush(now)
+	e.report(now)
 	return nil
 }
 
@@ -163,7 +169,7 @@ func (e *Engine) deadline() int64 {
 	if e.tcp.Backlog() {
 		return 0
 	}
-	return min(e.tcp.NextDeadline(), e.udp.NextDeadline(), e.icmp.NextDeadline(), e.neigh.NextDeadline())
+	return min(e.tcp.NextDeadline(), e.udp.NextDeadline(), e.icmp.NextDeadline(), e.neigh.NextDeadline(), e.reporter.next)
 }
 
 func (e *Engine) expire(now int64) {

@@ -112,7 +112,11 @@ func TestErrors(t *testing.T) {
 		{"--host-lo-to-ns-lo", "not supported yet: --host-lo-to-ns-lo"},
 		{"--host-lo-to-ns-lo --version", "not supported yet: --host-lo-to-ns-lo"},
 		{"--conf-path=/dev/null --version", "not supported yet: --conf-path"},
-		{"--stats 1", "not supported yet: --stats"},
+		{"--stats 1", "Can't display statistics if not running in foreground"},
+		{"--stats 1 -f", "Can't display statistics if not running in foreground"},
+		{"-f --stats 0", "Invalid statistics delay: 0"},
+		{"-f --stats 1s", "Invalid statistics delay: 1s"},
+		{"-f --stats 99999999999", "Invalid statistics delay: 99999999999"},
 		{"--chroot-fallback", "not supported yet: --chroot-fallback"},
 
 		{"--netns ''", "Invalid network namespace: empty name"},

@@ -3,12 +3,16 @@ package command
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/pasta-net/pasta/cmd/pasta/daemon"
 )
 
 // minLogSize is the smallest limit of the log file, in bytes.
 const minLogSize = 5 * 8192
+
+// maxStatsSeconds bounds --stats to what a timer holds with ease: one year.
+const maxStatsSeconds = 365 * 24 * 3600
 
 // generalOptions are the options of pasta-cli.md section 2.1.
 func (s *settings) generalOptions() []option {
@@ -44,8 +48,8 @@ func (s *settings) generalOptions() []option {
 		},
 		{name: "fd", short: "F", set: s.checkFD, usage: "Accepted without effect: descriptor `FD` of a guest, for passt"},
 		{
-			name: "stats", set: ignoringArgument(func() error { return notYet("stats") }),
-			usage: "Print event counters every `SECONDS` (not supported yet)",
+			name: "stats", set: s.stats,
+			usage: "Print event counters at most every `SECONDS`, if anything happened; needs --foreground before it",
 		},
 		{
 			name: "conf-path", short: "c", set: ignoringArgument(func() error { return notYet("conf-path") }),
@@ -120,5 +124,18 @@ func (s *settings) checkFD(text string) error {
 	if _, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)); err != nil {
 		return errorText("Could not move --fd descriptor: Bad file descriptor")
 	}
+	return nil
+}
+
+// stats needs to know by then that the run stays in the foreground.
+func (s *settings) stats(text string) error {
+	if !s.opts.Foreground {
+		return errorText("Can't display statistics if not running in foreground")
+	}
+	seconds, err := parseInteger(text)
+	if err != nil || seconds < 1 || seconds > maxStatsSeconds {
+		return errorText("Invalid statistics delay: %s", text)
+	}
+	s.opts.StatsEvery = time.Duration(seconds) * time.Second
 	return nil
 }

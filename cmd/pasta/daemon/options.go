@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"time"
+
 	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/netcfg"
@@ -53,6 +55,8 @@ type Options struct {
 	LogSize int
 	// PIDFile, PcapFile: empty for none.
 	PIDFile, PcapFile string
+	// StatsEvery is how often event counters are logged at most; 0: never.
+	StatsEvery time.Duration
 	// RunAs is the --runas argument, empty for none.
 	RunAs string
 

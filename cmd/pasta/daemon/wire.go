@@ -51,7 +51,7 @@ func connect(o *Options, log *slog.Logger, ns *netns.Thread, capture *os.File) (
 		return nil, worded(err)
 	}
 	tell(log, strings.Split(strings.TrimSuffix(plan.Summary(o.Forwards, nil), "\n"), "\n"), nil)
-	path, err := engine.New(engine.Options{Config: &cfg, Device: dev, Log: log, Pcap: capture})
+	path, err := engine.New(engine.Options{Config: &cfg, Device: dev, Log: log, Pcap: capture, StatsEvery: o.StatsEvery})
 	if err != nil {
 		return nil, worded(err)
 	}

@@ -1,0 +1,71 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/pasta-net/pasta/core/loop"
+	"github.com/pasta-net/pasta/core/packet"
+)
+
+// reporter logs event counters, at most every so often and only after events, so
+// that an idle run stays asleep.
+type reporter struct {
+	every int64  // nanoseconds; 0: never
+	next  int64  // when the next report is due, loop.NoDeadline if nothing happened
+	seen  uint64 // frames counted at the last report
+}
+
+func newReporter(every time.Duration) reporter {
+	return reporter{every: int64(every), next: loop.NoDeadline}
+}
+
+// report logs the counters if that is due. The engine calls it once per turn.
+func (e *Engine) report(now int64) {
+	r := &e.reporter
+	if r.every == 0 {
+		return
+	}
+	if frames := e.link.Stats.FromGuest + e.link.Stats.ToGuest; frames != r.seen && r.next == loop.NoDeadline {
+		r.next = now + r.every
+	}
+	if now < r.next {
+		return
+	}
+	r.next = loop.NoDeadline
+	r.seen = e.link.Stats.FromGuest + e.link.Stats.ToGuest
+	for _, line := range e.counters() {
+		e.log.Warn(line) // the user asked for it; a command must not silence it
+	}
+}
+
+// counters are the lines of one report.
+func (e *Engine) counters() []string {
+	l, t, u, i := &e.link.Stats, &e.tcp.Stats, &e.udp.Stats, &e.icmp.Stats
+	return []string{
+		fmt.Sprintf("Frames: %d from guest (%d bytes), %d to guest (%d bytes), %d refused by the tap",
+			l.FromGuest, l.FromGuestBytes, l.ToGuest, l.ToGuestBytes, l.SendErrors),
+		fmt.Sprintf("TCP: %d flows now, %d outbound and %d inbound opened, %d reset by guest, %d by host, %d segments sent again",
+			e.tcp.Len(), t.OutboundOpened, t.InboundOpened, t.ResetByGuest, t.ResetByHost, t.Retransmits),
+		fmt.Sprintf("UDP: %d flows now, %d opened, %d datagrams to host, %d to guest, %d errors to guest",
+			e.udp.Len(), u.Flows, u.ToHost, u.ToGuest, u.HostErrors),
+		fmt.Sprintf("ICMP: %d flows now, %d opened, %d requests, %d replies, %d errors to guest",
+			e.icmp.Len(), i.Flows, i.Requests, i.Replies, i.HostErrors),
+		"Dropped: " + drops(&l.Drops),
+	}
+}
+
+// drops lists the reasons that occurred.
+func drops(counts *[packet.NumDrops]uint64) string {
+	var parts []string
+	for reason, n := range counts {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %d", packet.Drop(reason), n))
+		}
+	}
+	if parts == nil {
+		return "none"
+	}
+	return strings.Join(parts, ", ")
+}
