@@ -55,12 +55,16 @@ const (
 func TestAnswers4(t *testing.T) {
 	for _, tt := range []struct{ name, in, want, log string }{
 		{"discover", discover, opt1 + opt3 + opt26 + opt51 + offer53 + opt54, "DHCP: offer to discover"},
-		{"discover with rapid commit", discover + "5000", opt1 + opt3 + opt26 + opt51 + ack53 + opt54 + opt80,
-			"DHCP: ack to discover (Rapid Commit)"},
+		{
+			"discover with rapid commit", discover + "5000", opt1 + opt3 + opt26 + opt51 + ack53 + opt54 + opt80,
+			"DHCP: ack to discover (Rapid Commit)",
+		},
 		{"request", request, opt1 + opt3 + opt26 + opt51 + ack53 + opt54, "DHCP: ack to request"},
 		{"request with rapid commit", request + "5000", opt1 + opt3 + opt26 + opt51 + ack53 + opt54, "DHCP: ack to request"},
-		{"request for another address of another server", request + "3204 01020304 3604 0a000001",
-			opt1 + opt3 + opt26 + opt51 + ack53 + opt54, "DHCP: ack to request"},
+		{
+			"request for another address of another server", request + "3204 01020304 3604 0a000001",
+			opt1 + opt3 + opt26 + opt51 + ack53 + opt54, "DHCP: ack to request",
+		},
 		{"BOOTP", "", opt1 + opt3 + opt26 + opt51 + ack53 + opt54, "BOOTP: ack to request"},
 		{"padding", "000000" + discover + "00", opt1 + opt3 + opt26 + opt51 + offer53 + opt54, "DHCP: offer to discover"},
 		{"parameter list", discover + "3703 33 03 01", offer53 + opt51 + opt3 + opt1 + opt26 + opt54, "DHCP: offer to discover"},

@@ -53,8 +53,10 @@ func TestAnswers6(t *testing.T) {
 		{"request", "03" + xid + clientID + ourID + iaGood, "07" + xid + ourID + lease + clientID, logRequest},
 		{"request without address", "03" + xid + ourID + iaNA + clientID, "07" + xid + ourID + lease + clientID, logRequest},
 		{"request of a foreign address", "03" + xid + clientID + ourID + iaForeign, "07" + xid + ourID + naRefusal + clientID, logRequest},
-		{"request of a foreign temporary address", "03" + xid + clientID + ourID + iaGood + taForeign,
-			"07" + xid + ourID + taRefusal + clientID, logRequest},
+		{
+			"request of a foreign temporary address", "03" + xid + clientID + ourID + iaGood + taForeign,
+			"07" + xid + ourID + taRefusal + clientID, logRequest,
+		},
 		{"request with two associations", "03" + xid + clientID + ourID + iaGood + iaNA, "07" + xid + ourID + lease + clientID, logRequest},
 		{"renew", "05" + xid + clientID + ourID + iaGood, "07" + xid + ourID + lease + clientID, "DHCPv6: reply to renew"},
 		{"renew of a foreign address", "05" + xid + clientID + ourID + iaForeign, "07" + xid + ourID + naRefusal + clientID, "DHCPv6: reply to renew"},
@@ -63,8 +65,10 @@ func TestAnswers6(t *testing.T) {
 		{"rebind", "06" + xid + clientID + iaGood, "07" + xid + ourID + lease + clientID, "DHCPv6: reply to rebind"},
 		{"rebind with our ID", "06" + xid + clientID + ourID + iaGood, "07" + xid + ourID + lease + clientID, "DHCPv6: reply to rebind"},
 		{"information request", "0b" + xid + clientID, "07" + xid + ourID + clientID, "DHCPv6: reply to information-request"},
-		{"longest client ID", "0b" + xid + "00010080" + strings.Repeat("07", 128),
-			"07" + xid + ourID + "00010080" + strings.Repeat("07", 128), "DHCPv6: reply to information-request"},
+		{
+			"longest client ID", "0b" + xid + "00010080" + strings.Repeat("07", 128),
+			"07" + xid + ourID + "00010080" + strings.Repeat("07", 128), "DHCPv6: reply to information-request",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFixture6(t, testConfig())

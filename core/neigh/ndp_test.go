@@ -26,8 +26,10 @@ func TestNeighborSolicitation(t *testing.T) {
 	}{
 		{"any address", guestLL, targetWorld, "e0000000 20010db8000000000000000000000001 0201 020000000001"},
 		{"the guest's own", guestLL, targetGuest, "e0000000 fd660000000000000000000000000002 0201 020000000001"},
-		{"from the global address, with option", guest, targetWorld + "0101 020000000002",
-			"e0000000 20010db8000000000000000000000001 0201 020000000001"},
+		{
+			"from the global address, with option", guest, targetWorld + "0101 020000000002",
+			"e0000000 20010db8000000000000000000000001 0201 020000000001",
+		},
 		{"duplicate address detection", netip.IPv6Unspecified(), targetGuest, ""},
 		{"duplicate address detection of another", netip.IPv6Unspecified(), targetWorld, ""},
 	} {
