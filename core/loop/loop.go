@@ -47,9 +47,10 @@ type Loop struct {
 	raw          [maxEvents]sys.EpollEvent
 	events       [maxEvents]Event
 
-	mu    sync.Mutex // guards inbox only
-	inbox []func()
-	spare []func()
+	mu     sync.Mutex // guards the fields below
+	inbox  []func()
+	spare  []func()
+	closed bool
 }
 
 // New makes a loop.
@@ -71,8 +72,15 @@ func New() (*Loop, error) {
 	return l, nil
 }
 
-// Close releases the loop's own descriptors; no Post may follow.
+// Close releases the loop's own descriptors. What is posted from then on is
+// forgotten, so that whoever posts need not know that the loop has ended.
 func (l *Loop) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.closed = true
 	sys.Close(l.epfd)
 	sys.Close(l.wakefd)
 }
@@ -117,8 +125,11 @@ func (l *Loop) Wait(deadline int64) ([]Event, error) {
 // call it. f must not block.
 func (l *Loop) Post(f func()) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed { // the number of wakefd may already be another descriptor's
+		return
+	}
 	l.inbox = append(l.inbox, f)
-	l.mu.Unlock()
 	sys.EventfdKick(l.wakefd)
 }
 
