@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -100,8 +101,14 @@ func readFile(t *testing.T, path string) string {
 	return string(b)
 }
 
-// dhclient runs ISC dhclient until its script reports word.
+// dhclient runs ISC dhclient, without old leases, until its script reports word.
 func dhclient(t *testing.T, conf, word string, args ...string) string {
+	t.Helper()
+	return dhclientAgain(t, filepath.Join(t.TempDir(), "leases"), conf, word, args...)
+}
+
+// dhclientAgain is dhclient with the leases of an earlier run.
+func dhclientAgain(t *testing.T, leases, conf, word string, args ...string) string {
 	t.Helper()
 	script, env := hook(t, word)
 	dir := filepath.Dir(env)
@@ -109,7 +116,7 @@ func dhclient(t *testing.T, conf, word string, args ...string) string {
 	if err := os.WriteFile(confPath, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args = append(args, "-d", "-v", "-sf", script, "-cf", confPath, "-lf", filepath.Join(dir, "leases"),
+	args = append(args, "-d", "-v", "-sf", script, "-cf", confPath, "-lf", leases,
 		"-pf", filepath.Join(dir, "pid"), ifName)
 	ctx, cancel := context.WithCancel(t.Context())
 	c := exec.CommandContext(ctx, "dhclient", args...)
@@ -174,6 +181,30 @@ func TestDhclient6(t *testing.T) {
 			"new_dhcp6_name_servers=fd66::53", "new_dhcp6_domain_search=corp.example.org. example.org.")
 		if !strings.Contains(s.log.String(), "DHCPv6: reply to request") {
 			t.Errorf("log:\n%s", s.log.String())
+		}
+	})
+}
+
+// TestDhclient6Confirm: a client that comes back confirms its lease, and one whose
+// address is not ours any more gets the new one.
+func TestDhclient6Confirm(t *testing.T) {
+	need(t, "ip", "dhclient")
+	netnstest.Run(t, func(t *testing.T) {
+		leases := filepath.Join(t.TempDir(), "leases")
+		for _, addr := range []string{"fd66::2", "fd99::3"} {
+			t.Run(addr, func(t *testing.T) {
+				cfg := testConfig()
+				cfg.V6.Guest = netip.MustParseAddr(addr)
+				s := serve(t, cfg)
+				guest(t)
+				wantLines(t, dhclientAgain(t, leases, "", "BOUND6", "-6"), "new_ip6_address="+addr)
+				if addr == "fd66::2" {
+					wantLines(t, dhclientAgain(t, leases, "", "BOUND6", "-6"), "new_ip6_address="+addr)
+				}
+				if !strings.Contains(s.log.String(), "DHCPv6: reply to confirm") {
+					t.Errorf("no CONFIRM in the log:\n%s", s.log.String())
+				}
+			})
 		}
 	})
 }
