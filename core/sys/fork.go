@@ -54,6 +54,10 @@ type ForkSpec struct {
 	UserNS int
 	// Namespaces are the CLONE_NEW... flags of the new process.
 	Namespaces uintptr
+	// DropBounding empties the capability bounding set where permitted: the
+	// program keeps the capabilities that it has, but can hand none to
+	// programs that it would execute.
+	DropBounding bool
 	// NewSession starts the process in a session of its own (setsid(2)).
 	NewSession bool
 	// Files are descriptors that the program inherits, besides 0, 1 and 2,
@@ -69,6 +73,7 @@ type forkPlan struct {
 	env     **byte
 	userNS  int
 	flags   uintptr
+	drop    bool
 	session bool
 	files   []int
 	// report is the write end of the pipe for messages to the caller.
@@ -135,7 +140,7 @@ func newForkPlan(s ForkSpec) (*forkPlan, error) {
 	}
 	return &forkPlan{
 		path: path, argv: &argv[0], env: &env[0],
-		userNS: s.UserNS, session: s.NewSession, files: s.Files,
+		userNS: s.UserNS, drop: s.DropBounding, session: s.NewSession, files: s.Files,
 		flags:   s.Namespaces | unix.CLONE_PARENT | uintptr(unix.SIGCHLD),
 		allMask: ^uint64(0),
 		capHdr:  unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3},
@@ -174,6 +179,8 @@ func (p *forkPlan) fork() (uintptr, syscall.Errno) {
 		if errno != 0 {
 			p.fail(StepUserns, errno)
 		}
+	}
+	if p.userNS >= 0 || p.drop {
 		p.raiseAmbient()
 	}
 	pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, p.flags, 0, 0, 0, 0, 0)
@@ -195,6 +202,9 @@ func (p *forkPlan) exec() {
 	if p.session {
 		syscall.RawSyscall(unix.SYS_SETSID, 0, 0, 0)
 	}
+	for c := uintptr(0); p.drop && c <= unix.CAP_LAST_CAP; c++ {
+		syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0)
+	}
 	for _, fd := range p.files {
 		syscall.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_SETFD, 0)
 	}
@@ -205,8 +215,9 @@ func (p *forkPlan) exec() {
 	p.fail(StepExec, errno)
 }
 
-// raiseAmbient makes all permitted capabilities inheritable and ambient.
-// Errors are ignored: UID 0 keeps its capabilities without.
+// raiseAmbient makes all permitted capabilities inheritable and ambient, so that
+// execve keeps them: as ambient ones for an ordinary user, as inheritable ones
+// for UID 0 without bounding set. Errors are ignored: there is nothing to keep.
 //
 //go:nosplit
 //go:norace

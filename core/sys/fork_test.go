@@ -133,6 +133,22 @@ func TestForkExecKeepsCapabilitiesOfUnmappedUser(t *testing.T) {
 	}
 }
 
+func TestForkExecDropsBoundingSet(t *testing.T) {
+	ns := fmt.Sprintf("/proc/%d/ns/user", holdNamespaces(t, syscall.CLONE_NEWUSER))
+	for _, drop := range []bool{false, true} {
+		got := runShell(t, "grep -E 'Cap(Eff|Bnd)' /proc/self/status", func(s *ForkSpec) {
+			s.UserNS, s.DropBounding = open(t, ns), drop
+		})
+		var effective, bounding uint64
+		if _, err := fmt.Sscanf(got, "CapEff: %x\nCapBnd: %x", &effective, &bounding); err != nil {
+			t.Fatalf("capabilities %q: %v", got, err)
+		}
+		if (bounding == 0) != drop || effective == 0 {
+			t.Errorf("drop %v: got effective %#x, bounding %#x", drop, effective, bounding)
+		}
+	}
+}
+
 func TestForkExecNewSession(t *testing.T) {
 	got := runShell(t, "test $(ps -o sid= -p $$) = $$ && echo leader", func(s *ForkSpec) { s.NewSession = true })
 	if got != "leader" {

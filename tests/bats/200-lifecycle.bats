@@ -305,6 +305,24 @@ EOF
     ! ls -l "/proc/$daemon/fd" | grep -q "$DIR/go"
 }
 
+@test "sandbox: empty root, two capabilities, no way to get more" {
+    target
+    attach -q "$target"
+    status_of() { awk -v key="$1:" '$1 == key {print $2}' "/proc/$daemon/status"; }
+    [ "$(status_of CapEff)" = 0000000000200400 ] # SYS_ADMIN, NET_BIND_SERVICE
+    [ "$(status_of CapPrm)" = 0000000000200400 ]
+    for set in CapInh CapBnd CapAmb; do
+        [ "$(status_of $set)" = 0000000000000000 ]
+    done
+    [ "$(status_of NoNewPrivs)" = 1 ]
+    for ns in mnt ipc uts pid; do
+        [ "$(stat -L -c %i "/proc/$daemon/ns/$ns" 2>/dev/null)" != "$(stat -L -c %i /proc/self/ns/$ns)" ]
+    done
+    if [ "$(id -u)" -eq 0 ]; then # nobody else may look: it is not dumpable
+        [ -z "$(ls -A "/proc/$daemon/root/")" ]
+    fi
+}
+
 @test "foreground: own process ID in the file, daemon ends with the front" {
     target
     user_bg ./pasta --config-net -f -q -P pid "$target"

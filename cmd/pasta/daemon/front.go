@@ -190,7 +190,7 @@ func (f *front) forkDaemon(r *role, user int) (pid int, err error) {
 		return 0, err
 	}
 	s := sys.ForkSpec{
-		Path: selfExe, Argv: os.Args, Env: env, UserNS: -1, NewSession: true,
+		Path: selfExe, Argv: os.Args, Env: env, UserNS: -1, NewSession: true, DropBounding: true,
 		Namespaces: syscall.CLONE_NEWNS | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS,
 	}
 	if user != 0 {
