@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/pasta-net/pasta/core/coretest"
 	"github.com/pasta-net/pasta/core/packet"
@@ -192,4 +193,78 @@ func TestOutboundSource(t *testing.T) {
 			t.Errorf("socket bound to %v, %v, want 10.66.0.7:40026", local.Netip(), errno)
 		}
 	})
+}
+
+func TestDNSForward(t *testing.T) {
+	inNamespace(t, func(t *testing.T) {
+		resolver, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 53), Port: 53})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = resolver.Close() }()
+		cfg := testConfig()
+		cfg.V4.DNSForward, cfg.V4.DNSHost = netip.MustParseAddr("10.66.0.3"), netip.MustParseAddr("127.0.0.53")
+		e := newEnvWith(t, coretest.AllFeatures, cfg)
+		e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, 40027), netip.MustParseAddrPort("10.66.0.3:53"), []byte("query")))
+		got, from := receive(t, resolver)
+		if string(got) != "query" {
+			t.Errorf("resolver got %q, want the query", got)
+		}
+		send(t, resolver, from, []byte("answer"))
+		if f := e.guestGets(1)[0]; f.Src.Netip() != cfg.V4.DNSForward || f.UDP(t).SrcPort() != 53 {
+			t.Errorf("answer from %v:%d, want %v:53", f.Src.Netip(), f.UDP(t).SrcPort(), cfg.V4.DNSForward)
+		}
+	})
+}
+
+// TestLinkLocal checks both directions with link-local peers, which are on the
+// template interface.
+func TestLinkLocal(t *testing.T) {
+	inNamespace(t, func(t *testing.T) {
+		netnstest.IP(t, "addr add fe80::99/64 dev veth0 nodad\n")
+		veth, err := net.InterfaceByName("veth0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		peer, err := net.ListenUDP("udp6", &net.UDPAddr{IP: net.ParseIP("fe80::99"), Zone: "veth0"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = peer.Close() }()
+		cfg := testConfig()
+		cfg.V6.Scope = uint32(veth.Index)
+		e := newEnvWith(t, coretest.AllFeatures, cfg)
+		guest := netip.MustParseAddr("fe80::77")
+		e.h.nat.Observe(packet.AddrFrom(guest))
+		port := uint16(peer.LocalAddr().(*net.UDPAddr).Port)
+		dst := netip.AddrPortFrom(netip.MustParseAddr("fe80::99"), port)
+
+		e.guestSends(coretest.UDP(netip.AddrPortFrom(guest, 40028), dst, []byte("out")))
+		got, from := receiveZone(t, peer)
+		if string(got) != "out" || from.Port() != 40028 {
+			t.Errorf("peer got %q from %v, want it from port 40028", got, from)
+		}
+		listener := e.listen("::", netip.Addr{}, 7)
+		send(t, peer, netip.AddrPortFrom(netip.MustParseAddr("fe80::99%veth0"), listener.Port()), []byte("in"))
+		f := e.guestGets(1)[0]
+		if f.Src.Netip() != dst.Addr() || f.Dst.Netip() != guest {
+			t.Errorf("guest sees %v > %v, want %v > %v", f.Src.Netip(), f.Dst.Netip(), dst.Addr(), guest)
+		}
+		e.guestSends(coretest.UDP(netip.AddrPortFrom(guest, 7), dst, []byte("reply")))
+		if got, from := receiveZone(t, peer); string(got) != "reply" || from.Port() != listener.Port() {
+			t.Errorf("peer got %q from %v, want the reply from port %d", got, from, listener.Port())
+		}
+	})
+}
+
+// receiveZone is receive for addresses with a zone.
+func receiveZone(t *testing.T, c *net.UDPConn) ([]byte, netip.AddrPort) {
+	t.Helper()
+	b := make([]byte, 100)
+	_ = c.SetReadDeadline(time.Now().Add(time.Second))
+	n, from, err := c.ReadFromUDPAddrPort(b)
+	if err != nil {
+		t.Fatalf("receive on host: %v", err)
+	}
+	return b[:n], from
 }
