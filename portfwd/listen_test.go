@@ -130,15 +130,29 @@ func TestListenErrorTexts(t *testing.T) {
 			rule fwd.Rule
 			want string
 		}{
-			{"no such device", fwd.Rule{Proto: fwd.TCP, IfName: "nonexist", First: 80, Last: 80},
-				"Listen failed for HOST TCP port *%nonexist/80: No such device"},
-			{"foreign address", fwd.Rule{Proto: fwd.UDP, Listen: netip.MustParseAddr("192.0.2.1"), First: 80, Last: 80},
-				"Listen failed for HOST UDP port 192.0.2.1/80: Cannot assign requested address"},
-			{"link-local address on no device", fwd.Rule{Proto: fwd.TCP, Listen: netip.MustParseAddr("fe80::1"),
-				IfName: "nonexist", First: 80, Last: 80},
-				"Listen failed for HOST TCP port fe80::1%nonexist/80: No such device"},
-			{"best effort without success", fwd.Rule{Proto: fwd.TCP, First: 9001, Last: 9002, BestEffort: true},
-				"All listens failed for HOST TCP */9001-9002\nCouldn't listen on requested ports"},
+			{
+				"no such device",
+				fwd.Rule{Proto: fwd.TCP, IfName: "nonexist", First: 80, Last: 80},
+				"Listen failed for HOST TCP port *%nonexist/80: No such device",
+			},
+			{
+				"foreign address",
+				fwd.Rule{Proto: fwd.UDP, Listen: netip.MustParseAddr("192.0.2.1"), First: 80, Last: 80},
+				"Listen failed for HOST UDP port 192.0.2.1/80: Cannot assign requested address",
+			},
+			{
+				"link-local address on no device",
+				fwd.Rule{
+					Proto: fwd.TCP, Listen: netip.MustParseAddr("fe80::1"),
+					IfName: "nonexist", First: 80, Last: 80,
+				},
+				"Listen failed for HOST TCP port fe80::1%nonexist/80: No such device",
+			},
+			{
+				"best effort without success",
+				fwd.Rule{Proto: fwd.TCP, First: 9001, Last: 9002, BestEffort: true},
+				"All listens failed for HOST TCP */9001-9002\nCouldn't listen on requested ports",
+			},
 		}
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {

@@ -218,7 +218,7 @@ func checkReplaceStdio() error {
 	}
 	fmt.Print("after")
 	_, err = os.NewFile(3, "held").Read(make([]byte, 1)) // until the test has seen it
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		return err
 	}
 	return nil

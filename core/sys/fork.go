@@ -1,6 +1,7 @@
 package sys
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"syscall"
@@ -268,13 +269,13 @@ func readForkReport(fd int) (pid int, err error) {
 
 // reap waits for a child that has ended or is about to.
 func reap(pid int) {
-	ignoringEINTR(func() (int, error) { return unix.Wait4(pid, nil, 0, nil) })
+	_, _ = ignoringEINTR(func() (int, error) { return unix.Wait4(pid, nil, 0, nil) })
 }
 
 func ignoringEINTR(f func() (int, error)) (int, error) {
 	for {
 		n, err := f()
-		if err != unix.EINTR {
+		if !errors.Is(err, unix.EINTR) {
 			return n, err
 		}
 	}

@@ -124,7 +124,7 @@ func TestForkExecKeepsCapabilitiesOfUnmappedUser(t *testing.T) {
 	if err := c.Start(); err != nil {
 		t.Skipf("create user namespace: %v", err)
 	}
-	defer c.Wait()
+	defer func() { _ = c.Wait() }()
 	defer in.Close()
 	user := open(t, fmt.Sprintf("/proc/%d/ns/user", c.Process.Pid))
 	got := runShell(t, "grep CapEff /proc/self/status", func(s *ForkSpec) { s.UserNS = user })
@@ -177,7 +177,7 @@ func TestForkExecReportsStep(t *testing.T) {
 			if !errors.As(err, &fe) || fe.Step != tt.step || !errors.Is(err, tt.want) {
 				t.Errorf("error: got %v, want step %d with %v", err, tt.step, tt.want)
 			}
-			if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err != unix.ECHILD {
+			if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); !errors.Is(err, unix.ECHILD) {
 				t.Errorf("children left behind: got %d, %v, want none", pid, err)
 			}
 		})

@@ -26,7 +26,7 @@ func holder(t *testing.T) (c *exec.Cmd, end func()) {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	end = func() { in.Close(); c.Wait() }
+	end = func() { in.Close(); _ = c.Wait() }
 	t.Cleanup(end)
 	return c, end
 }
@@ -56,7 +56,7 @@ func TestDoRunsInside(t *testing.T) {
 		}
 		var got string
 		err = Do(ns, func() error { got = current(t); return syscall.ENOTTY })
-		if err != syscall.ENOTTY {
+		if !errors.Is(err, syscall.ENOTTY) {
 			t.Errorf("error: got %v, want that of the function", err)
 		}
 		if got != want {

@@ -99,7 +99,7 @@ func (w *Watch) Wait() error {
 	}
 	// A name that went before the watch was in place sends no event.
 	for ; !w.gone(); w.drain() {
-		if _, err := unix.Poll(fds, timeout); err != nil && err != unix.EINTR {
+		if _, err := unix.Poll(fds, timeout); err != nil && !errors.Is(err, unix.EINTR) {
 			return fmt.Errorf("poll for the end of network namespace %q: %w", w.base, err)
 		}
 		if w.ownerEnded(fds) {

@@ -80,8 +80,8 @@ in_other_netns() {
 
 # attach ARGS...: run pasta in background mode; the daemon's ID goes to $daemon.
 attach() {
-    timeout 10 cat <(user ./pasta --config-net -P "$DIR/pid" "$@" 2>&1 && echo done) >out
-    grep -q '^done$' out
+    timeout 10 cat <(user ./pasta --config-net -P "$DIR/pid" "$@" 2>&1 && echo ended) >out
+    grep -q '^ended$' out
     daemon=$(cat pid)
     started+=("$daemon")
 }
@@ -302,7 +302,9 @@ EOF
     exec 9<>go
     attach "$target"
     exec 9>&-
-    ! ls -l "/proc/$daemon/fd" | grep -q "$DIR/go"
+    for fd in "/proc/$daemon/fd"/*; do
+        [ "$(readlink "$fd")" != "$DIR/go" ]
+    done
 }
 
 @test "sandbox: empty root, two capabilities, no way to get more" {
@@ -348,7 +350,7 @@ EOF
     user ./pasta --config-net -l "$DIR/log" "$target"
     [ "$(stat -c %a log)" = 600 ]
     head -n 1 log | grep -Eq "^pasta [^ ]+: $DIR/pasta \([0-9]+\)$"
-    ! sed 1d log | grep -Evq '^[0-9]+\.[0-9]{4}: (ERROR:   |WARNING: |info:    |         )'
+    [ "$(sed 1d log | grep -Evc '^[0-9]+\.[0-9]{4}: (ERROR:   |WARNING: |info:    |         )')" -eq 0 ]
     grep -q 'info:    MAC:' log
     kill "$target"
 }
@@ -425,7 +427,7 @@ EOF
     run user ./pasta --config-net -I lo "$target"
     [ "$output" = "TUNSETIFF ioctl on /dev/net/tun failed: Invalid argument
 Failed to set up tap device in namespace" ]
-    ! pgrep -f "^$DIR/pasta|^./pasta --config-net -[Iti] " >/dev/null
+    [ -z "$(pgrep -f "^./pasta --config-net -[Iti] .*$target")" ]
 }
 
 @test "network namespace by path: from outside and without rights" {

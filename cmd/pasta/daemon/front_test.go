@@ -55,12 +55,18 @@ func TestDaemonErrorTexts(t *testing.T) {
 		err  error
 		want string
 	}{
-		{"user namespace", &sys.ForkError{Step: sys.StepUserns, Errno: syscall.EPERM},
-			"Couldn't enter user namespace /u: Operation not permitted"},
-		{"no rights", &sys.ForkError{Step: sys.StepClone, Errno: syscall.EPERM},
-			"Couldn't switch to pasta namespaces: Operation not permitted"},
-		{"program", fmt.Errorf("x: %w", &sys.ForkError{Step: sys.StepExec, Errno: syscall.ENOENT}),
-			"Couldn't start daemon: No such file or directory"},
+		{
+			"user namespace", &sys.ForkError{Step: sys.StepUserns, Errno: syscall.EPERM},
+			"Couldn't enter user namespace /u: Operation not permitted",
+		},
+		{
+			"no rights", &sys.ForkError{Step: sys.StepClone, Errno: syscall.EPERM},
+			"Couldn't switch to pasta namespaces: Operation not permitted",
+		},
+		{
+			"program", fmt.Errorf("x: %w", &sys.ForkError{Step: sys.StepExec, Errno: syscall.ENOENT}),
+			"Couldn't start daemon: No such file or directory",
+		},
 		{"other", syscall.EMFILE, "Couldn't start daemon: Too many open files"},
 	}
 	for _, tt := range tests {

@@ -171,7 +171,7 @@ func TestStubBecomesTheCommand(t *testing.T) {
 	if _, err := goPipe.Write([]byte{1}); err != nil {
 		t.Fatal(err)
 	}
-	c.Wait()
+	_ = c.Wait() // the status is checked below
 	if got := c.ProcessState.ExitCode(); got != 6 || out.String() != "zero 1 0\n" {
 		t.Errorf("command: got status %d, output %q, want 6, \"zero 1 0\"", got, out)
 	}
@@ -180,7 +180,7 @@ func TestStubBecomesTheCommand(t *testing.T) {
 func TestStubWithoutNetworkEnds(t *testing.T) {
 	c, goPipe, out := stubProcess(t, "echo", "started")
 	goPipe.Close()
-	c.Wait()
+	_ = c.Wait() // the status is checked below
 	if got := c.ProcessState.ExitCode(); got != 1 || out.String() != "" {
 		t.Errorf("stub: got status %d, output %q, want 1 and none", got, out)
 	}

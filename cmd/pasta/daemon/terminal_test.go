@@ -82,7 +82,7 @@ func TestDefaultsToAsksTheKernel(t *testing.T) {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer c.Wait()
+	defer func() { _ = c.Wait() }()
 	defer in.Close()
 	if _, err := out.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
