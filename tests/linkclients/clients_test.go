@@ -57,6 +57,11 @@ func guest(t *testing.T) {
 	}
 	run(t, "ip", "link", "set", "lo", "up")
 	run(t, "ip", "link", "set", ifName, "up")
+	// The kernel makes it some time after the carrier comes; dhclient -6 exits
+	// without.
+	eventually(t, "link-local address", func() bool {
+		return strings.Contains(run(t, "ip", "-6", "address", "show", "dev", ifName, "scope", "link"), "inet6 fe80:")
+	})
 }
 
 // eventually polls until ok or out of patience.
