@@ -175,6 +175,10 @@ func (p *Packet) skipExtensions(b []byte, next uint8) Drop {
 	}
 }
 
+// L4Offset is where the transport header starts, in bytes from the start of the
+// frame.
+func (p *Packet) L4Offset() int { return EthLen + len(p.L3) - len(p.L4) }
+
 // VerifyL4 checks the checksum of TCP, UDP, ICMP and ICMPv6; those of other
 // protocols are not known and pass. An IPv4 UDP checksum of zero is accepted (RFC
 // 768), and so are bytes behind a datagram, which it does not cover (RFC 9868).

@@ -48,7 +48,7 @@ func NewLink(dev Device, ourMAC, guestMAC packet.MAC) *Link {
 	return &Link{dev: dev, feat: dev.Features(), ourMAC: ourMAC, guestMAC: guestMAC}
 }
 
-// Capture has every frame in both directions written to w.
+// Capture has every frame that passes in either direction written to w.
 func (l *Link) Capture(w *pcap.Writer) { l.capture = w }
 
 // Device is the device below.
@@ -140,14 +140,15 @@ type Tx struct {
 // payload, to the guest. EAGAIN and ENOBUFS: the guest's queue is full and nothing
 // was sent, or, if super-frames are cut here, only the first sent bytes of payload.
 func (l *Link) Send(tx *Tx, payload []byte) (sent int, errno syscall.Errno) {
-	if tx.GSO != packet.GSONone && len(payload) <= tx.GSOSize {
-		tx.GSO = packet.GSONone
+	one := *tx
+	if len(payload) <= tx.GSOSize {
+		one.GSO = packet.GSONone
 	}
 	l.putEthernet()
-	if tx.GSO != packet.GSONone && !l.hasGSO(tx.GSO) {
-		return l.sendSegments(tx, payload)
+	if one.GSO != packet.GSONone && !l.hasGSO(one.GSO) {
+		return l.sendSegments(&one, payload)
 	}
-	if errno := l.sendOne(tx, payload); errno != 0 {
+	if errno := l.sendOne(&one, payload); errno != 0 {
 		return 0, errno
 	}
 	return len(payload), 0
@@ -224,19 +225,20 @@ func (l *Link) transmit(head, payload []byte, v *vnetHeader) syscall.Errno {
 		clear(pad[len(payload):])
 		payload = nil
 	}
-	if l.capture != nil {
-		l.captureFrame(head[ethOff:], payload)
-	}
+	frame := head[ethOff:]
 	if l.feat.VnetHdr {
 		v.put(head)
 	} else {
-		head = head[ethOff:]
+		head = frame
 	}
 	if errno := l.dev.Send(head, payload); errno != 0 {
 		l.Stats.SendErrors++
 		return errno
 	}
 	l.Stats.ToGuest++
-	l.Stats.ToGuestBytes += uint64(len(head) + len(payload))
+	l.Stats.ToGuestBytes += uint64(len(frame) + len(payload))
+	if l.capture != nil {
+		l.captureFrame(frame, payload)
+	}
 	return 0
 }

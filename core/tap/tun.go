@@ -1,6 +1,7 @@
 package tap
 
 import (
+	"errors"
 	"fmt"
 	"syscall"
 
@@ -14,21 +15,47 @@ type TUN struct {
 	feat Features
 }
 
+// tunCalls are the system calls that make a tap. Tests put others in their
+// place, to play kernels that grant less.
+type tunCalls struct {
+	open       func(name string, vnetHdr bool) (fd int, ifName string, step string, err error)
+	setVnetLen func(fd, n int) syscall.Errno
+	setVnetLE  func(fd int) syscall.Errno
+	setOffload func(fd int, bits uint) syscall.Errno
+}
+
 // OpenTUN makes a tap interface called name in the network namespace of the
 // calling thread, with as many of the wanted features as the kernel grants: USO
-// first goes, then TSO, then checksums, then the header itself.
+// goes first, then TSO, then checksums, then the header itself.
 func OpenTUN(name string, want Features) (*TUN, error) {
-	fd, real, step, err := sys.TapOpen(name, want.VnetHdr)
-	if err != nil && want.VnetHdr && err == syscall.EINVAL {
-		want = Features{}
-		fd, real, step, err = sys.TapOpen(name, false)
+	return openTUN(name, want, tunCalls{sys.TapOpen, sys.TapSetVnetLen, sys.TapSetVnetLE, sys.TapSetOffload})
+}
+
+func openTUN(name string, want Features, k tunCalls) (*TUN, error) {
+	if want.VnetHdr {
+		t, err := openFeatures(name, want, k)
+		if err == nil || !refused(err) {
+			return t, err
+		}
 	}
+	return openFeatures(name, Features{}, k)
+}
+
+// refused tells errors of a kernel that does not know what was asked for.
+func refused(err error) bool {
+	return errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTTY)
+}
+
+// openFeatures opens a tap with or without the header, as want says, and with
+// what is granted of the other features.
+func openFeatures(name string, want Features, k tunCalls) (*TUN, error) {
+	fd, ifName, step, err := k.open(name, want.VnetHdr)
 	if err != nil {
 		return nil, fmt.Errorf("%s failed: %w", step, err)
 	}
-	t := &TUN{fd: fd, name: real}
+	t := &TUN{fd: fd, name: ifName}
 	if want.VnetHdr {
-		if err := t.setVnet(want); err != nil {
+		if err := t.setVnet(want, k); err != nil {
 			sys.Close(fd)
 			return nil, err
 		}
@@ -36,24 +63,24 @@ func OpenTUN(name string, want Features) (*TUN, error) {
 	return t, nil
 }
 
-func (t *TUN) setVnet(want Features) error {
-	if errno := sys.TapSetVnetLen(t.fd, VnetLen); errno != 0 {
+func (t *TUN) setVnet(want Features, k tunCalls) error {
+	if errno := k.setVnetLen(t.fd, VnetLen); errno != 0 {
 		return fmt.Errorf("set virtio-net header length of tap %q: %w", t.name, errno)
 	}
-	if errno := sys.TapSetVnetLE(t.fd); errno != 0 {
+	if errno := k.setVnetLE(t.fd); errno != 0 {
 		return fmt.Errorf("set virtio-net byte order of tap %q: %w", t.name, errno)
 	}
+	errno := syscall.EINVAL
 	for _, f := range fallbacks(want) {
-		errno := sys.TapSetOffload(t.fd, offloadBits(f))
-		if errno == 0 {
+		if errno = k.setOffload(t.fd, offloadBits(f)); errno == 0 {
 			t.feat = f
 			return nil
 		}
 		if errno != syscall.EINVAL {
-			return fmt.Errorf("set offloads of tap %q: %w", t.name, errno)
+			break
 		}
 	}
-	return fmt.Errorf("set offloads of tap %q: %w", t.name, syscall.EINVAL)
+	return fmt.Errorf("set offloads of tap %q: %w", t.name, errno)
 }
 
 // fallbacks lists want and what is left of it step by step, without repeats.

@@ -74,8 +74,25 @@ func parseVnet(b []byte, p *packet.Packet) packet.Drop {
 	default:
 		return packet.DropOffload
 	}
+	if b[0]&vnetNeedsCsum != 0 && !partialAtL4(b, p) {
+		return packet.DropOffload
+	}
 	// With either flag the guest's kernel vouches for the payload: it made it,
 	// or checked it when it arrived from beyond (virtio 1.2 section 5.1.6.2).
 	p.CsumOK = b[0]&(vnetNeedsCsum|vnetDataValid) != 0
 	return packet.DropNone
+}
+
+// partialAtL4 tells whether the checksum that the guest left to us is that of the
+// transport header of p. One further inside, of a packet in a tunnel, would have
+// to be completed before the payload goes on; no kernel leaves that to a tap.
+func partialAtL4(b []byte, p *packet.Packet) bool {
+	start, off := binary.LittleEndian.Uint16(b[6:]), binary.LittleEndian.Uint16(b[8:])
+	switch p.Proto {
+	case packet.ProtoTCP:
+		return int(start) == p.L4Offset() && off == packet.TCPCsumOff
+	case packet.ProtoUDP:
+		return int(start) == p.L4Offset() && off == packet.UDPCsumOff
+	}
+	return true
 }
