@@ -55,9 +55,10 @@ func TestSignalIsDefault(t *testing.T) {
 
 func FuzzProcParsers(f *testing.F) {
 	f.Add("10 (pasta) S 1 10 9 34816 10 4194560 0")
+	f.Add(")0 0 0 0 0 0")
 	f.Add("SigIgn:\t0\nSigCgt:\t2\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		if inForeground([]byte(text)) && len(text) < len("(a) S 1 1 1 1 1") {
+		if inForeground([]byte(text)) && len(text) < len(")0 0 0 0 0 0") {
 			t.Errorf("inForeground(%q): got true for too few fields", text)
 		}
 		if signalIsDefault(text, syscall.SIGINT) && len(text) < len("SigIgn:0\nSigCgt:0") {
