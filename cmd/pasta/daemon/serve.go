@@ -27,12 +27,15 @@ type server struct {
 	watch *netns.Watch
 	// null is /dev/null.
 	null *os.File
+	// capture is the file for --pcap or nil. It is kept here because the data
+	// path only knows its number: the garbage collector would close it.
+	capture *os.File
 }
 
 // serve connects the namespace until the end of the run and gives the exit
 // status.
 func serve(o *Options, r *role) (exit int) {
-	s := &server{o: o, r: r, ready: inherited(r.Ready, "ready")}
+	s := &server{o: o, r: r, ready: inherited(r.Ready, "ready"), capture: inherited(r.Pcap, "capture")}
 	s.openLog()
 	defer s.queue.flush()
 	path, err := s.start()
@@ -74,7 +77,7 @@ func (s *server) start() (dataPath, error) {
 	if err != nil {
 		return nil, err
 	}
-	path, err := connect(s.o, s.log, ns, inherited(s.r.Pcap, "capture"))
+	path, err := connect(s.o, s.log, ns, s.capture)
 	if err != nil {
 		return nil, err
 	}
