@@ -36,10 +36,7 @@ func (h *Handler) processAck(i uint32, c *conn, t packet.TCP) bool {
 
 // resetStray answers an acknowledgment of something never sent in SYN-RECEIVED.
 func (h *Handler) resetStray(i uint32, t packet.TCP) {
-	k := h.table.Key(i)
-	h.hdr = packet.TCPHeader{SrcPort: k.PeerPort, DstPort: k.GuestPort, Seq: t.Ack(), Flags: packet.RST}
-	h.headers(&[2]packet.Addr{k.Peer, k.Guest}, 0)
-	_, _ = h.link.Send(&h.tx, nil)
+	h.sendControl(h.table.Key(i), packet.RST, t.Ack(), 0)
 }
 
 // advance handles an acknowledgment of something new.

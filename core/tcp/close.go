@@ -26,14 +26,12 @@ func (h *Handler) hostFailed(i uint32, c *conn, errno syscall.Errno) {
 
 // reset tells the guest and ends the connection on the host side too.
 func (h *Handler) reset(i uint32, c *conn) {
-	if c.state != synSent && c.state != connecting && c.state != timeWait {
-		k := h.table.Key(i)
-		h.hdr = packet.TCPHeader{
-			SrcPort: k.PeerPort, DstPort: k.GuestPort,
-			Seq: c.sndNxt, Ack: c.lastAck, Flags: packet.RST | packet.ACK,
-		}
-		h.headers(&[2]packet.Addr{k.Peer, k.Guest}, 0)
-		_, _ = h.link.Send(&h.tx, nil)
+	switch c.state {
+	case connecting, timeWait: // there is nothing to reset
+	case synSent:
+		h.sendControl(h.table.Key(i), packet.RST, c.sndMax, 0)
+	default:
+		h.sendControl(h.table.Key(i), packet.RST|packet.ACK, c.sndNxt, c.lastAck)
 	}
 	h.abort(i, c)
 }

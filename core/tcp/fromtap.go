@@ -30,6 +30,8 @@ func (h *Handler) FromTap(p *packet.Packet, now int64) {
 // section 3.10.7.1 and, for SYN, 3.10.7.2).
 func (h *Handler) noConnection(p *packet.Packet, t packet.TCP, key *flow.Key) {
 	switch fl := t.Flags(); {
+	case !usable(p, key):
+		h.link.Drop(packet.DropAddress)
 	case fl&packet.RST != 0:
 		h.link.Drop(packet.DropNoFlow)
 	case fl&(packet.SYN|packet.ACK|packet.FIN) == packet.SYN:
@@ -47,10 +49,8 @@ func (h *Handler) segment(i uint32, c *conn, p *packet.Packet, t packet.TCP) {
 	c.probes = 0
 	switch c.state {
 	case connecting:
-		if t.Flags()&packet.RST != 0 {
-			h.abort(i, c)
-		}
-		return // a SYN again, while the host side is being connected
+		h.inConnecting(i, c, t)
+		return
 	case synSent:
 		h.inSynSent(i, c, t)
 		return
@@ -82,6 +82,20 @@ func (h *Handler) segment(i uint32, c *conn, p *packet.Packet, t packet.TCP) {
 	h.processData(i, c, t)
 }
 
+// inConnecting handles what the guest sends while the host side is being connected:
+// its SYN again, a new one if it has given up the first, or RST.
+func (h *Handler) inConnecting(i uint32, c *conn, t packet.TCP) {
+	switch t.Flags() & (packet.SYN | packet.ACK | packet.RST) {
+	case packet.SYN:
+		c.rcvNxt = t.Seq() + 1
+		h.guestOptions(i, c, t)
+	case packet.RST, packet.RST | packet.ACK:
+		if t.Seq() == c.rcvNxt {
+			h.abort(i, c)
+		}
+	}
+}
+
 // acceptable is the test of RFC 9293 section 3.10.7.4, first: does the segment
 // start or end in the window that was advertised?
 func (h *Handler) acceptable(c *conn, t packet.TCP) bool {
@@ -110,13 +124,25 @@ func (h *Handler) unacceptable(i uint32, c *conn, t packet.TCP) {
 	switch {
 	case t.Flags()&packet.RST != 0:
 	case c.state == synRcvd && t.Flags()&packet.SYN != 0 && t.Seq()+1 == c.rcvNxt:
-		h.sendSyn(i, c)
+		h.synRepeated(i, c, t)
 	case segLen(t) == 0 && t.Seq() != c.rcvNxt-1: // not a keep-alive
 		h.challengeAck(i, c)
 	default:
 		c.set(ackNow)
 		h.touch(i, c)
 	}
+}
+
+// synRepeated handles the guest's SYN in SYN-RECEIVED: either our answer was lost,
+// or both opened at the same time and this is the guest's SYN,ACK (RFC 9293
+// figure 7).
+func (h *Handler) synRepeated(i uint32, c *conn, t packet.TCP) {
+	if t.Flags()&packet.ACK == 0 || t.Ack() != c.sndMax {
+		h.sendSyn(i, c)
+		return
+	}
+	h.establish(i, c, t)
+	c.set(ackNow)
 }
 
 // resetByGuest handles an RST in the window (RFC 5961 section 3.2): only the

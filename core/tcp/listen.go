@@ -150,8 +150,6 @@ func (h *Handler) inSynSent(i uint32, c *conn, t packet.TCP) {
 
 // synAnswered handles the guest's SYN in SYN-SENT.
 func (h *Handler) synAnswered(i uint32, c *conn, t packet.TCP) {
-	c.clear(scaled)
-	c.rcvShift = 0
 	h.guestOptions(i, c, t)
 	c.rcvAdv = c.rcvNxt.Add(initialWindow)
 	if t.Flags()&packet.ACK == 0 { // both opened at the same time

@@ -4,6 +4,7 @@ import (
 	"syscall"
 
 	"github.com/pasta-net/pasta/core/flow"
+	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/core/loop"
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/seqnum"
@@ -17,10 +18,6 @@ const hostEvents = loop.In | loop.Out | loop.Rdh | loop.Edge
 // open starts an outbound connection for the guest's SYN: the host side first;
 // the guest gets its SYN,ACK when that is connected.
 func (h *Handler) open(p *packet.Packet, t packet.TCP, key *flow.Key) {
-	if !usable(p, key) {
-		h.link.Drop(packet.DropAddress)
-		return
-	}
 	host, ok := h.nat.Outbound(packet.ProtoTCP, p.Dst, key.PeerPort)
 	if !ok {
 		h.link.Drop(packet.DropAddress)
@@ -52,8 +49,7 @@ func (h *Handler) open(p *packet.Packet, t packet.TCP, key *flow.Key) {
 // usable tells whether a connection between these endpoints can exist.
 func usable(p *packet.Packet, key *flow.Key) bool {
 	return key.GuestPort != 0 && key.PeerPort != 0 && p.Src != p.Dst &&
-		!p.Src.IsLoopback() && !p.Src.IsMulticast() && !p.Src.IsUnspecified() && !p.Src.IsBroadcast() &&
-		!p.Dst.IsMulticast() && !p.Dst.IsBroadcast()
+		fwd.ValidSource(p.Src) && fwd.ValidSource(p.Dst)
 }
 
 // hostSocket makes the socket for a connection to host.
@@ -111,6 +107,8 @@ func (h *Handler) watch(i uint32, c *conn) {
 func (h *Handler) guestOptions(i uint32, c *conn, t packet.TCP) {
 	o := t.SynOptions()
 	c.mss = h.guestMSS(o.MSS, h.table.Key(i).Guest.Is4())
+	c.clear(scaled)
+	c.sndShift, c.rcvShift = 0, 0
 	if o.HasWScale {
 		c.set(scaled)
 		c.sndShift, c.rcvShift = o.WScale, maxShift

@@ -34,11 +34,7 @@ func (h *Handler) connectFailed(i uint32, c *conn, errno syscall.Errno) {
 		h.sendUnreachable(&k.Guest, &k.Peer, k.GuestPort, k.PeerPort, syn, typ, code)
 		return
 	}
-	h.hdr = packet.TCPHeader{
-		SrcPort: k.PeerPort, DstPort: k.GuestPort, Ack: syn + 1, Flags: packet.RST | packet.ACK,
-	}
-	h.headers(&[2]packet.Addr{k.Peer, k.Guest}, 0)
-	_, _ = h.link.Send(&h.tx, nil)
+	h.sendControl(&k, packet.RST|packet.ACK, 0, syn+1)
 }
 
 // unreachable gives type and code of the ICMP message that makes a Linux guest

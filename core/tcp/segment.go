@@ -3,6 +3,7 @@ package tcp
 import (
 	"syscall"
 
+	"github.com/pasta-net/pasta/core/flow"
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/seqnum"
 	"github.com/pasta-net/pasta/core/tap"
@@ -72,17 +73,21 @@ func (h *Handler) sendAck(i uint32, c *conn) {
 }
 
 // sendReset answers a segment that belongs to no connection (RFC 9293 section
-// 3.10.7.1), or refuses one: from and to are the guest's view of its peer and
-// itself.
+// 3.10.7.1), or refuses one.
 func (h *Handler) sendReset(p *packet.Packet, t packet.TCP) {
-	h.hdr = packet.TCPHeader{SrcPort: t.DstPort(), DstPort: t.SrcPort(), Flags: packet.RST}
+	k := flow.Key{Guest: p.Src, Peer: p.Dst, GuestPort: t.SrcPort(), PeerPort: t.DstPort()}
 	if t.Flags()&packet.ACK != 0 {
-		h.hdr.Seq = t.Ack()
+		h.sendControl(&k, packet.RST, t.Ack(), 0)
 	} else {
-		h.hdr.Flags |= packet.ACK
-		h.hdr.Ack = t.Seq() + segLen(t)
+		h.sendControl(&k, packet.RST|packet.ACK, 0, t.Seq()+segLen(t))
 	}
-	h.headers(&[2]packet.Addr{p.Dst, p.Src}, 0)
+}
+
+// sendControl sends an empty segment of connection k with window zero, whatever the
+// state of that connection is.
+func (h *Handler) sendControl(k *flow.Key, flags uint8, seq, ack seqnum.Value) {
+	h.hdr = packet.TCPHeader{SrcPort: k.PeerPort, DstPort: k.GuestPort, Seq: seq, Ack: ack, Flags: flags}
+	h.headers(&[2]packet.Addr{k.Peer, k.Guest}, 0)
 	_, _ = h.link.Send(&h.tx, nil)
 }
 
