@@ -1,0 +1,259 @@
+# shellcheck shell=bash
+# What is measured. measure NAME TOOL takes one sample, or several that come from
+# the same run, and fails if there is no point in another try.
+
+
+OUT_PORT=5001 IPERF_PORT=5201
+HELD=2000
+
+# measures prints all names in the order of the report: what-direction-MTU[-v6].
+measures() {
+	local streams mtu family
+	printf '%s\n' startup rss-idle wakeups
+	for streams in tcp tcp8; do
+		for mtu in 65520 1500; do
+			for family in '' -v6; do
+				echo "$streams-out-$mtu$family"
+				echo "$streams-in-$mtu$family"
+			done
+		done
+	done
+	printf '%s\n' udp-out-65520 udp-in-65520 rr-out-65520 rr-in-65520 crr-out-65520 crr-in-65520 \
+		hold-out-65520 hold-in-65520 rss-load
+}
+
+# runs_of NAME: how many samples per tool.
+runs_of() {
+	case $1 in
+	startup) echo $((RUNS * 4)) ;;
+	rss-* | wakeups | hold-*) echo 1 ;;
+	*) echo "$RUNS" ;;
+	esac
+}
+
+# explain NAME: unit and meaning for the report.
+explain() {
+	case $1 in
+	startup) echo "ms, \`--config-net -- true\`; slirp4netns: until its ready descriptor says so" ;;
+	rss-idle) echo "MB resident, idle, nothing moved yet" ;;
+	rss-load) echo "MB resident, idle again after all transfers" ;;
+	rss-hold-*) echo "MB resident while connections are held" ;;
+	wakeups) echo "voluntary context switches per second, idle" ;;
+	cpu-*) echo "CPU seconds of the daemon per GB" ;;
+	retrans-*) echo "segments retransmitted by the guest" ;;
+	tcp8-*) echo "Gbit/s, eight streams" ;;
+	tcp-*) echo "Gbit/s, one stream" ;;
+	udp-*) echo "Gbit/s delivered, 1400-byte datagrams sent as fast as possible" ;;
+	rr-*) echo "one-byte requests answered per second" ;;
+	crr-*) echo "connect, request, answer, close: per second" ;;
+	hold-*) echo "connections held and all answering, of $HELD" ;;
+	esac
+}
+
+measure() {
+	local name=$1 tool=$2 kind direction mtu version
+	IFS=- read -r kind direction mtu version <<<"$name"
+	mtu=${mtu:-65520}
+	if [ "$tool" = direct ] && [[ $kind =~ ^(startup|rss|wakeups)$ ]]; then
+		return 1 # nothing to measure
+	fi
+	if [ "$kind" != startup ] && ! instance "$tool" "$mtu"; then
+		sample "$name" "$tool" "n/a: ${REASON["$tool $mtu"]}"
+		return 1
+	fi
+	"measure_$kind" "$name" "$tool" "$mtu" "$direction" "${version:-v4}"
+}
+
+# figure NAME TOOL CMD...: the output of CMD, scaled by $SCALE, as a sample.
+figure() {
+	local name=$1 tool=$2 value
+	shift 2
+	if value=$("$@" 2>"$TOPO_DIR/error") && [ -n "$value" ]; then
+		sample "$name" "$tool" "$(awk -v v="$value" -v s="${SCALE:-1}" 'BEGIN { printf "%.6g", v / s }')"
+	else
+		sample "$name" "$tool" "n/a: $(tail -n 1 "$TOPO_DIR/error")"
+		return 1
+	fi
+}
+
+# from_client TOOL MTU DIRECTION CMD...: run CMD where clients of the direction are.
+from_client() {
+	local tool=$1 mtu=$2 direction=$3
+	shift 3
+	if [ "$direction" = out ]; then
+		inside "$tool" "$mtu" "$@"
+	else
+		in_peer "$@"
+	fi
+}
+
+# remote DIRECTION VERSION: the server's address for those clients, without port.
+remote() {
+	case "$1 $2" in
+	"out v4") echo "$PEER4" ;;
+	"out v6") echo "$PEER6" ;;
+	"in v4") echo "$HOST4" ;;
+	"in v6") echo "$HOST6" ;;
+	esac
+}
+
+# server TOOL MTU DIRECTION VERSION: the test server, with port.
+server() {
+	local port=$OUT_PORT address
+	[ "$3" = out ] || port=$((PORT["$1 $2"] + 2))
+	address=$(remote "$3" "$4")
+	[ "$4" = v4 ] || address="[$address]"
+	echo "$address:$port"
+}
+
+measure_tcp() { transfer "$@" 1; }
+measure_tcp8() { transfer "$@" 8; }
+
+# transfer runs iperf3 and takes throughput, CPU time and retransmissions of the
+# same run.
+transfer() {
+	local name=$1 tool=$2 mtu=$3 direction=$4 cpu retransmitted gigabytes
+	cpu=$(cpu_ticks "$tool" "$mtu")
+	retransmitted=$(retransmissions "$tool" "$mtu")
+	SCALE=1000 figure "$name" "$tool" iperf "${@:2}" || return
+	cpu=$(($(cpu_ticks "$tool" "$mtu") - cpu))
+	retransmitted=$(($(retransmissions "$tool" "$mtu") - retransmitted))
+	gigabytes=$(tail -n 1 "$SAMPLES" | awk -v s="$SECONDS_PER_RUN" '{ print $3 * s / 8 }')
+	if [ "$6" = 1 ] && [ "$tool" != direct ]; then
+		SCALE=$gigabytes figure "cpu-$name" "$tool" awk -v t="$cpu" 'BEGIN { print t / 100 }'
+	fi
+	if [ "$direction" = out ]; then
+		figure "retrans-$name" "$tool" echo "$retransmitted"
+	fi
+}
+
+# iperf TOOL MTU DIRECTION VERSION STREAMS: Mbit/s seen by the receiver. Every run
+# has a fresh server: one that lost its client would refuse the next.
+iperf() {
+	local tool=$1 mtu=$2 direction=$3 version=$4 streams=$5 port=$IPERF_PORT where=in_peer server output status
+	if [ "$direction" = in ]; then
+		port=$((PORT["$tool $mtu"] + 1)) where=in_guest
+		GUEST_PID=${GUEST["$tool $mtu"]}
+	fi
+	background "$where" iperf3 -s -1 -p "$port" >/dev/null 2>&1
+	server=$BG_PID
+	wait_for 5 listening "$where" "$port"
+	output=$(from_client "$tool" "$mtu" "$direction" timeout $((SECONDS_PER_RUN + 10)) \
+		iperf3 -c "$(remote "$direction" "$version")" -p "$port" -P "$streams" -t "$SECONDS_PER_RUN" -f m 2>&1)
+	status=$?
+	kill_and_wait KILL "$server"
+	if [ "$status" -ne 0 ]; then
+		tail -n 1 <<<"$output" >&2
+		return 1
+	fi
+	awk '/receiver/ { for (i = 2; i <= NF; i++) if ($i == "Mbits/sec") rate = $(i - 1) } END { print rate }' <<<"$output"
+}
+
+listening() { "$1" ss -Hltn "sport = :$2" | grep -q LISTEN; }
+
+# cpu_ticks TOOL MTU: user and system time of the daemon, in clock ticks of 10 ms.
+cpu_ticks() {
+	local stat pid=${DAEMON["$1 $2"]}
+	[ -n "$pid" ] || { echo 0 && return; }
+	stat=$(cat "/proc/$pid/stat")
+	# shellcheck disable=SC2086 # the fields after the command's name
+	set -- ${stat##*) }
+	echo $((${12} + ${13}))
+}
+
+retransmissions() { inside "$1" "$2" nstat -asz TcpRetransSegs | awk '$1 == "TcpRetransSegs" { print $2 }'; }
+
+# nettool_figure NAME TOOL MTU DIRECTION VERSION SUBCOMMAND [flags]
+nettool_figure() {
+	local name=$1 tool=$2 mtu=$3 direction=$4 version=$5
+	shift 5
+	figure "$name" "$tool" from_client "$tool" "$mtu" "$direction" \
+		"$NETTOOL" "$@" -for "${SECONDS_PER_RUN}s" "$(server "$tool" "$mtu" "$direction" "$version")"
+}
+
+measure_rr() { nettool_figure "$@" rr -timeout 30s; }
+measure_crr() { nettool_figure "$@" crr -timeout 30s; }
+measure_udp() { SCALE=1e9 figure "$1" "$2" flood "${@:2}"; }
+
+flood() {
+	from_client "$1" "$2" "$3" "$NETTOOL" udp-flood -timeout 30s -size 1400 -for "${SECONDS_PER_RUN}s" \
+		"$(server "$@")" | awk '{ print $3 }'
+}
+
+# measure_hold: the client keeps its connections until the FIFO is closed, which
+# leaves the time to look at the daemon's memory.
+measure_hold() {
+	local name=$1 tool=$2 mtu=$3 direction=$4 version=$5 out=$TOPO_DIR/held fifo=$TOPO_DIR/release
+	rm -f "$out" "$fifo"
+	mkfifo "$fifo"
+	from_client "$tool" "$mtu" "$direction" "$NETTOOL" hold -timeout 30s -count "$HELD" \
+		"$(server "$tool" "$mtu" "$direction" "$version")" <"$fifo" >"$out" 2>"$out.err" &
+	exec 9>"$fifo"
+	if wait_for 30 grep -q held "$out" && [ "$tool" != direct ]; then
+		figure "rss-$name" "$tool" resident "${DAEMON["$tool $mtu"]}"
+	fi
+	exec 9>&-
+	wait $! || true
+	figure "$name" "$tool" held_count "$out"
+}
+
+held_count() {
+	cat "$1.err" >&2
+	awk '$1 == "answered" { print $2 }' "$1"
+}
+
+# resident PID: MB.
+resident() { awk '$1 == "VmRSS:" { print $2 / 1024 }' "/proc/$1/status"; }
+
+measure_rss() { figure "$1" "$2" resident "${DAEMON["$2 $3"]}"; }
+
+# measure_wakeups counts over all threads for 5 s. The daemon may still be busy
+# with its own start: 1 s for that.
+measure_wakeups() {
+	local pid=${DAEMON["$2 $3"]} before
+	sleep 1
+	before=$(switches "$pid")
+	sleep 5
+	SCALE=5 figure "$1" "$2" echo $(($(switches "$pid") - before))
+}
+
+switches() { cat "/proc/$1"/task/*/status | awk '$1 == "voluntary_ctxt_switches:" { n += $2 } END { print n }'; }
+
+# measure_startup takes the time inside the ordinary user's namespace, so that
+# entering it does not count.
+measure_startup() {
+	local command
+	case $2 in
+	pasta) command=("$PASTA" --config-net -- true) ;;
+	passt) command=("${PASST[@]}" --config-net -- true) ;;
+	slirp4netns)
+		slirp_startup "$1"
+		return
+		;;
+	esac
+	SCALE=1000 figure "$1" "$2" stopwatch "${command[@]}"
+}
+
+# stopwatch CMD...: microseconds that CMD takes as the ordinary user.
+stopwatch() {
+	# shellcheck disable=SC2016 # for the inner shell
+	as_user timeout 20 bash -c '
+		start=${EPOCHREALTIME/./}
+		"$@" >/dev/null 2>&1 </dev/null || exit
+		echo $((${EPOCHREALTIME/./} - start))' bash "$@"
+}
+
+slirp_startup() {
+	local result
+	guest_namespace
+	# shellcheck disable=SC2016 # for the inner shell
+	SCALE=1000 figure "$1" slirp4netns stopwatch bash -c '
+		pid=$1 && shift
+		coproc "$@" --configure --ready-fd 1 "$pid" tap0
+		read -r -n 1 -u "${COPROC[0]}" ready
+		kill "$COPROC_PID"
+		[ "$ready" = 1 ]' bash "$GUEST_PID" "${SLIRP[@]}"
+	result=$?
+	kill_and_wait KILL "$GUEST_PID"
+	return "$result"
+}
