@@ -222,9 +222,8 @@ func TestUDPSegmentation(t *testing.T) {
 // TestRefusedSegment: what was sent before the device was full is told.
 func TestRefusedSegment(t *testing.T) {
 	for family, e := range families {
-		link, dev := coretest.NewLink(t, tap.Features{VnetHdr: true})
-		refusing := &refuseAfter{Device: dev, left: 2}
-		link = tap.NewLink(refusing, coretest.OurMAC, coretest.GuestMAC)
+		dev := coretest.NewMemTap(t, tap.Features{VnetHdr: true})
+		link := tap.NewLink(&refuseAfter{Device: dev, left: 2}, coretest.OurMAC, coretest.GuestMAC)
 		sent, errno := e.sendTCP(link, packet.TCPHeader{Flags: packet.ACK, WScale: -1}, pattern(5000), 1000)
 		if sent != 2000 || errno != syscall.ENOBUFS {
 			t.Errorf("%s: Send = %d, %v, want 2000, ENOBUFS", family, sent, errno)
