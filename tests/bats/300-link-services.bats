@@ -38,8 +38,9 @@ link_guest() {
 		echo 0 >/proc/sys/net/ipv6/conf/$IF/router_solicitations
 		ip link set lo up
 		ip link set $IF up"
-	# It comes some time after the carrier, and dhclient -6 exits without.
-	wait_for 5 in_guest sh -c "ip -6 address show dev $IF scope link | grep -q 'inet6 fe80:'"
+	# It comes some time after the carrier, tentative for a moment; dhclient -6 and
+	# rdisc6 exit until then.
+	wait_for 5 in_guest sh -c "ip -6 address show dev $IF scope link -tentative | grep -q 'inet6 fe80:'"
 }
 
 # hook WORD: a script for DHCP clients that leaves its environment in $ENV when

@@ -57,10 +57,11 @@ func guest(t *testing.T) {
 	}
 	run(t, "ip", "link", "set", "lo", "up")
 	run(t, "ip", "link", "set", ifName, "up")
-	// The kernel makes it some time after the carrier comes; dhclient -6 exits
-	// without.
+	// The kernel makes it some time after the carrier comes, tentative for a
+	// moment even without DAD; dhclient -6 and rdisc6 exit until then.
 	eventually(t, "link-local address", func() bool {
-		return strings.Contains(run(t, "ip", "-6", "address", "show", "dev", ifName, "scope", "link"), "inet6 fe80:")
+		out := run(t, "ip", "-6", "address", "show", "dev", ifName, "scope", "link")
+		return strings.Contains(out, "inet6 fe80:") && !strings.Contains(out, "tentative")
 	})
 }
 
