@@ -7,6 +7,7 @@ package pcap
 import (
 	"encoding/binary"
 	"fmt"
+	"syscall"
 
 	"github.com/pasta-net/pasta/core/sys"
 )
@@ -20,8 +21,9 @@ const (
 
 // Writer appends frames to a file.
 type Writer struct {
-	fd  int
-	buf [recordLen + maxHdr]byte
+	fd   int
+	buf  [recordLen + maxHdr]byte
+	torn bool // the file ends in the middle of a record
 	// Lost counts frames that could not be written; the run goes on without them.
 	Lost uint64
 }
@@ -34,7 +36,11 @@ func NewWriter(fd int) (*Writer, error) {
 	binary.LittleEndian.PutUint16(h[6:], 4)
 	binary.LittleEndian.PutUint32(h[16:], snapLen)
 	binary.LittleEndian.PutUint32(h[20:], 1) // LINKTYPE_ETHERNET
-	if _, errno := sys.Write(fd, h[:]); errno != 0 {
+	n, errno := sys.Write(fd, h[:])
+	if errno == 0 && n < headerLen {
+		errno = syscall.ENOSPC
+	}
+	if errno != 0 {
 		return nil, fmt.Errorf("write capture header: %w", errno)
 	}
 	return &Writer{fd: fd}, nil
@@ -42,8 +48,13 @@ func NewWriter(fd int) (*Writer, error) {
 
 // Frame records one frame given in two parts, hdr of at most 256 bytes, at
 // the wall clock time given in nanoseconds since 1970. What exceeds the
-// snapshot length is cut.
+// snapshot length is cut. Behind a record that was written in part, as on a full
+// disk, nothing is written any more: a reader would take it for that record's.
 func (w *Writer) Frame(hdr, payload []byte, unixNanos int64) {
+	if w.torn {
+		w.Lost++
+		return
+	}
 	total := len(hdr) + len(payload)
 	kept := min(total, snapLen)
 	binary.LittleEndian.PutUint32(w.buf[0:], uint32(unixNanos/1e9))
@@ -54,6 +65,7 @@ func (w *Writer) Frame(hdr, payload []byte, unixNanos int64) {
 	want := recordLen + kept
 	rest := payload[:min(len(payload), want-n)]
 	if wrote, errno := sys.Write2(w.fd, w.buf[:n], rest); errno != 0 || wrote != want {
-		w.Lost++ // a full disk leaves a torn record, which readers report
+		w.Lost++
+		w.torn = errno == 0
 	}
 }
