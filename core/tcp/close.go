@@ -24,6 +24,19 @@ func (h *Handler) hostFailed(i uint32, c *conn, errno syscall.Errno) {
 	h.reset(i, c)
 }
 
+// hostStands looks at a host socket that reported an error, after the guest was sent
+// what could be. False: it has failed, and the connection is gone.
+func (h *Handler) hostStands(i uint32, c *conn) bool {
+	c.clear(hostErr)
+	if errno := sys.SocketError(c.fd32()); errno != 0 {
+		h.hostFailed(i, c, errno)
+		return false
+	}
+	c.set(readable) // an end of file was left for this
+	h.touch(i, c)
+	return true
+}
+
 // reset tells the guest and ends the connection on the host side too.
 func (h *Handler) reset(i uint32, c *conn) {
 	switch c.state {

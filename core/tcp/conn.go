@@ -77,6 +77,11 @@ const (
 	linkFull
 	// synAgain: a SYN was retransmitted (RFC 6298 section 5.7).
 	synAgain
+	// hostErr: the host socket has failed; the guest gets RST after what its window
+	// takes of the data before.
+	hostErr
+	// queued: in the backlog.
+	queued
 )
 
 // conn is one TCP connection of the guest and the host socket it is translated

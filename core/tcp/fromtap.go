@@ -128,6 +128,9 @@ func (h *Handler) unacceptable(i uint32, c *conn, t packet.TCP) {
 	case segLen(t) == 0 && t.Seq() != c.rcvNxt-1: // not a keep-alive
 		h.challengeAck(i, c)
 	default:
+		if c.state == timeWait && c.fd < 0 { // its FIN again (RFC 9293 section 3.10.7.4, eighth)
+			c.rtxAt = h.now + timeWaitFor
+		}
 		c.set(ackNow)
 		h.touch(i, c)
 	}

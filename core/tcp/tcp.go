@@ -32,6 +32,9 @@ type Options struct {
 	// HeldChunks is the size of the pool for data that a host socket did not
 	// take at once, in chunks of 64 KiB (128).
 	HeldChunks int
+
+	// noPeekOff does without SO_PEEK_OFF, as kernels before 6.9 have to.
+	noPeekOff bool
 }
 
 // Handler owns all TCP connections of one guest.
@@ -109,7 +112,7 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 	if h.rtoMax = int64(cfg.Timeouts.TCPRTOMax); h.rtoMax == 0 {
 		h.rtoMax = rtoMaxDefault
 	}
-	if !sys.HavePeekOff() {
+	if o.noPeekOff || !sys.HavePeekOff() {
 		h.skipLen = maxInFlight
 	}
 	h.peekBuf = make([]byte, h.skipLen+peekLen)
@@ -133,7 +136,8 @@ func (h *Handler) touch(i uint32, c *conn) {
 func (h *Handler) Flush(now int64) {
 	h.now = now
 	h.flushWrite()
-	for _, i := range h.dirty {
+	for n := 0; n < len(h.dirty); n++ { // settling may touch more
+		i := h.dirty[n]
 		c := &h.conns[i]
 		if !c.has(dirty) { // its slot was freed, and perhaps used again
 			continue
@@ -153,6 +157,9 @@ func (h *Handler) settle(i uint32, c *conn) {
 		return
 	}
 	if h.mayTransmit(c) && !h.toGuest(i, c) {
+		return
+	}
+	if c.has(hostErr) && !c.has(queued) && !h.hostStands(i, c) {
 		return
 	}
 	if c.has(ackNow) {
@@ -183,6 +190,9 @@ func (h *Handler) FromSock(i uint32, gen uint16, bits uint32, now int64) {
 		if bits&(loop.Rdh|loop.Hup|loop.Err) != 0 {
 			c.set(hostEOF)
 		}
+		if bits&loop.Err != 0 {
+			c.set(hostErr)
+		}
 	}
 	h.touch(i, c)
 }
@@ -195,7 +205,8 @@ func (h *Handler) Backlog() bool { return len(h.backlog) > 0 }
 func (h *Handler) RunBacklog(now int64) {
 	h.now = now
 	for _, i := range h.backlog {
-		if c := &h.conns[i]; c.state != closed && c.fd >= 0 {
+		if c := &h.conns[i]; c.has(queued) { // else its slot was freed
+			c.clear(queued)
 			h.touch(i, c)
 		}
 	}

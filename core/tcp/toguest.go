@@ -42,7 +42,9 @@ func (h *Handler) toGuest(i uint32, c *conn) bool {
 		}
 		if len(b) == 0 {
 			c.clear(readable)
-			h.sendFIN(i, c)
+			if !c.has(hostErr) {
+				h.sendFIN(i, c)
+			}
 			return true
 		}
 		if len(b) < room && len(b) < peekLen && !c.has(hostEOF) {
@@ -55,8 +57,16 @@ func (h *Handler) toGuest(i uint32, c *conn) bool {
 		}
 		sent += len(b)
 	}
-	h.backlog = append(h.backlog, i)
+	h.postpone(i, c)
 	return true
+}
+
+// postpone puts connection i into the backlog.
+func (h *Handler) postpone(i uint32, c *conn) {
+	if !c.has(queued) {
+		c.set(queued)
+		h.backlog = append(h.backlog, i)
+	}
 }
 
 // sendRoom is how many bytes may be sent now. It keeps clear of silly windows (RFC
