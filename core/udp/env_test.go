@@ -108,8 +108,16 @@ func (e *env) guestSends(frames ...[]byte) {
 	e.deliver()
 }
 
-// turn handles the events that are pending, if any.
+// turn handles the events that are pending, if any, and what is read at intervals.
 func (e *env) turn() {
+	e.dispatch()
+	if len(e.h.paced) > 0 { // whatever the test's clock says
+		e.h.poll(e.now)
+	}
+}
+
+// dispatch handles the events that are pending, if any.
+func (e *env) dispatch() {
 	events, err := e.lp.Wait(0)
 	if err != nil {
 		e.t.Fatal(err)

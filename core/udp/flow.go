@@ -33,6 +33,7 @@ type state struct {
 	// segLimit is the size of datagrams from which on the route does not
 	// take UDP_SEGMENT. Zero: never.
 	segLimit int
+	pace     pace
 
 	pendHead, pendTail int32 // in Handler.pending, or noIndex
 }

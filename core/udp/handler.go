@@ -73,6 +73,8 @@ type Handler struct {
 	in      *sys.RecvBatch
 	inErr   *sys.RecvBatch
 	gather  gather
+	paced   []pacedSocket // read at intervals, next at pollAt
+	pollAt  int64
 	errBuf  [packet.MaxICMPError]byte
 
 	// Stats is for reading between events.
@@ -97,6 +99,7 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 		inErr:     sys.NewRecvBatch(errSlots, errLen),
 	}
 	h.gather.init()
+	h.paced, h.pollAt = make([]pacedSocket, 0, maxPaced), loop.NoDeadline
 	h.idle[0] = orDefault(cfg.Timeouts.UDP, defaultTimeout)
 	h.idle[1] = orDefault(cfg.Timeouts.UDPStream, defaultStreamTimeout)
 	h.ttl = hostTTLs()
@@ -113,14 +116,18 @@ func orDefault(d, def time.Duration) time.Duration {
 // NextDeadline is when Expire is due on the loop's clock, or loop.NoDeadline.
 func (h *Handler) NextDeadline() int64 {
 	if at, ok := h.deadlines.Next(); ok {
-		return at
+		return min(at, h.pollAt)
 	}
-	return loop.NoDeadline
+	return h.pollAt
 }
 
-// Expire ends flows that were idle for too long. Deadlines are only moved here:
-// a packet just notes the time in its flow.
+// Expire reads the sockets that are read at intervals, and ends flows that were
+// idle for too long. Deadlines are only moved here: a packet just notes the
+// time in its flow.
 func (h *Handler) Expire(now int64) {
+	if h.pollAt <= now {
+		h.poll(now)
+	}
 	for {
 		i, ok := h.deadlines.Expired(now)
 		if !ok {

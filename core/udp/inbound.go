@@ -22,22 +22,10 @@ func (h *Handler) FromSock(index uint32, gen uint16, bits uint32, now int64) {
 	if bits&loop.Err != 0 {
 		h.fromErrQueue(f.fd, noIndex, index)
 	}
-	if bits&loop.In == 0 {
-		return
-	}
-	for range recvRounds {
-		n, errno := h.in.Recv(f.fd, recvSlots, 0)
-		h.Stats.Receives++
-		if errno != 0 {
-			return // drained, or an error whose details are in the error queue
-		}
-		for m := range n {
-			h.fromPeer(index, m, now)
-		}
-		h.flushGather()
-		if n < recvSlots {
-			return
-		}
+	if bits&loop.In != 0 {
+		me := pacedSocket{slot: index, gen: gen}
+		h.read(me, f.fd, now)
+		h.paceSocket(me, now)
 	}
 }
 

@@ -16,6 +16,7 @@ type listener struct {
 	family     int // of the socket: AF_INET6 may serve both
 	target     uint16
 	targetAddr packet.Addr // zero: the guest's own
+	pace       pace
 }
 
 // sockAddr is the client of flow f in the form that the socket of l takes.
@@ -65,20 +66,10 @@ func (h *Handler) FromListener(index uint32, bits uint32, now int64) {
 	if bits&loop.Err != 0 {
 		h.fromErrQueue(fd, int32(index), flow.None)
 	}
-	if bits&loop.In == 0 {
-		return
-	}
-	for range recvRounds {
-		n, errno := h.in.Recv(fd, recvSlots, 0)
-		h.Stats.Receives++
-		if errno != 0 {
-			return
-		}
-		h.fromClients(int32(index), n, now)
-		h.flushGather()
-		if n < recvSlots {
-			return
-		}
+	if bits&loop.In != 0 {
+		me := pacedSocket{slot: flow.None, listener: int32(index)}
+		h.read(me, fd, now)
+		h.paceSocket(me, now)
 	}
 }
 

@@ -41,6 +41,7 @@ func (h *Handler) FromTap(p *packet.Packet, now int64) {
 	h.recent = i
 	f := &h.flows[i]
 	f.last = now
+	h.answered(f)
 	if f.listener != noIndex {
 		f.replied = true
 	} else if p.TTL != f.ttl && !h.setTTL(i, p.TTL) {
