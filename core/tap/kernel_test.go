@@ -46,6 +46,7 @@ func newKernelTap(t *testing.T, want tap.Features) *kernelTap {
 		neigh add 10.5.0.1 lladdr 02:00:00:00:00:01 dev tap0
 		neigh add fd05::1 lladdr 02:00:00:00:00:01 dev tap0
 	`)
+	waitForAddress(t)
 	ep, err := sys.EpollCreate()
 	if err != nil {
 		t.Fatal(err)
@@ -57,6 +58,18 @@ func newKernelTap(t *testing.T, want tap.Features) *kernelTap {
 	return &kernelTap{
 		t: t, link: tap.NewLink(dev, coretest.OurMAC, coretest.GuestMAC), ep: ep, buf: make([]byte, tap.RecvLen),
 	}
+}
+
+// waitForAddress returns when the kernel takes packets to the IPv6 address, which
+// it makes ready in the background even without duplicate address detection.
+func waitForAddress(t *testing.T) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
+		if strings.Contains(netnstest.IP(t, "route show table local dev tap0\n", "-6"), "local fd05::2 ") {
+			return
+		}
+	}
+	t.Fatal("the kernel does not make fd05::2 ready")
 }
 
 // next receives the guest's next packet of the flow e, at most a few seconds long.
