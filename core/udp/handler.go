@@ -25,6 +25,8 @@ const (
 	// errSlots bounds how many errors one event takes from a socket.
 	errSlots = 8
 	errLen   = 2048
+	// maxExpire bounds how many flows one call of Expire looks at.
+	maxExpire = 256
 	// recvRounds bounds how many recvmmsg one event is worth, so that a busy flow
 	// leaves others their turn.
 	recvRounds = 2
@@ -123,12 +125,12 @@ func (h *Handler) NextDeadline() int64 {
 
 // Expire reads the sockets that are read at intervals, and ends flows that were
 // idle for too long. Deadlines are only moved here: a packet just notes the
-// time in its flow.
+// time in its flow. What exceeds the bound of one call is still due afterwards.
 func (h *Handler) Expire(now int64) {
 	if h.pollAt <= now {
 		h.poll(now)
 	}
-	for {
+	for range maxExpire {
 		i, ok := h.deadlines.Expired(now)
 		if !ok {
 			return

@@ -268,3 +268,34 @@ func receiveZone(t *testing.T, c *net.UDPConn) ([]byte, netip.AddrPort) {
 	}
 	return b[:n], from
 }
+
+// TestOutOfDescriptors checks that flows without a socket are dropped, and that
+// idle ones make room.
+func TestOutOfDescriptors(t *testing.T) {
+	inNamespace(t, func(t *testing.T) {
+		e := newEnv(t, coretest.AllFeatures)
+		peer := hostSocket(t, "127.0.0.1")
+		dst := netip.AddrPortFrom(gateway4, addrOf(peer).Port())
+		fd, err := syscall.Dup(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = syscall.Close(fd)
+		limit := syscall.Rlimit{Cur: uint64(fd) + 4, Max: uint64(fd) + 4}
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+			t.Fatal(err)
+		}
+		for port := range uint16(10) {
+			e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, 41000+port), dst, nil))
+		}
+		flows := e.h.Len()
+		if drops := e.link.Stats.Drops[packet.DropNoSocket]; flows == 0 || int(drops) != 10-flows {
+			t.Errorf("%d flows and %d drops, want some and the rest of 10", flows, drops)
+		}
+		e.now = recycleIdle
+		e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, 41100), dst, nil))
+		if e.h.Stats.Recycled != 1 || e.h.Len() != flows {
+			t.Errorf("%d recycled with %d flows, want 1 and %d", e.h.Stats.Recycled, e.h.Len(), flows)
+		}
+	})
+}
