@@ -132,8 +132,12 @@ func TestEcho(t *testing.T) {
 			guest, gateway netip.Addr
 			size           int
 		}{
-			{"IPv4", guest4, gateway4, 56}, {"IPv4 empty", guest4, gateway4, 0}, {"IPv4 large", guest4, gateway4, 3000},
-			{"IPv6", guest6, gateway6, 56}, {"IPv6 odd", guest6, gateway6, 57}, {"IPv6 large", guest6, gateway6, 60000},
+			{"IPv4", guest4, gateway4, 56},
+			{"IPv4 empty", guest4, gateway4, 0},
+			{"IPv4 large", guest4, gateway4, 3000},
+			{"IPv6", guest6, gateway6, 56},
+			{"IPv6 odd", guest6, gateway6, 57},
+			{"IPv6 large", guest6, gateway6, 60000},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				e := newEnv(t)

@@ -10,7 +10,8 @@
 // sends in one turn leave with one sendmmsg per flow, in which runs of equal size
 // are one message that the kernel cuts (UDP_SEGMENT); those that a socket has are
 // read with one recvmmsg, already joined by the kernel (UDP_GRO), and runs of equal
-// size become one super-frame for the tap.
+// size become one super-frame for the tap. A socket with a steady stream is read at
+// short intervals instead of at every datagram (pace.go).
 //
 // What an unprivileged socket cannot do: send an ICMP error to a host-side peer.
 // When the guest refuses a reply on an outbound flow, the flow's socket is closed
