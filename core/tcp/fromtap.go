@@ -169,10 +169,8 @@ func (h *Handler) processData(i uint32, c *conn, t packet.TCP) {
 		return
 	}
 	h.touch(i, c)
-	if c.rcvNxt.LessThan(seq) { // a gap
-		h.Stats.OutOfOrder++
-		h.flushWrite()
-		h.sendAck(i, c) // at once: the guest counts duplicates
+	if c.rcvNxt.LessThan(seq) {
+		h.gap(i, c)
 		return
 	}
 	if old := int(c.rcvNxt - seq); old > 0 {
@@ -191,16 +189,27 @@ func (h *Handler) processData(i uint32, c *conn, t packet.TCP) {
 	}
 	if len(payload) > 0 {
 		h.queueWrite(i, c, payload)
+		if c.state == closed {
+			return
+		}
 		h.dataReceived(c)
 	}
 	if fin {
-		h.finReceived(i, c)
+		h.finReceived(i, c, t.Seq()+seqValue(len(t.Payload())))
 	}
 }
 
-// finReceived handles the guest's FIN at RcvNxt, after all data before it.
-func (h *Handler) finReceived(i uint32, c *conn) {
-	at := c.rcvNxt
+// gap answers a segment beyond RcvNxt at once: the guest counts duplicates.
+func (h *Handler) gap(i uint32, c *conn) {
+	h.Stats.OutOfOrder++
+	h.flushWrite()
+	if c.state != closed {
+		h.sendAck(i, c)
+	}
+}
+
+// finReceived handles the guest's FIN with number at, after all data before it.
+func (h *Handler) finReceived(i uint32, c *conn, at seqnum.Value) {
 	h.flushWrite()
 	if c.state == closed || c.rcvNxt != at {
 		return // failed, or some data was not taken: the guest sends FIN again

@@ -204,6 +204,7 @@ type peer struct {
 	shift         int8 // window scale offered in SYN; -1: none
 	host          *net.TCPConn
 	last          *coretest.Frame
+	read          int // bytes of pattern that the host has read
 }
 
 // newPeer is an end that has not sent anything yet; remote's port is the one

@@ -127,7 +127,8 @@ func (h *Handler) expire(i uint32, c *conn) {
 	if c.ackAt != 0 && c.ackAt <= h.now {
 		c.ackAt = 0
 		c.clear(interactive) // nothing came to carry it
-		h.sendAck(i, c)
+		c.set(ackNow)
+		h.acknowledge(i, c)
 	}
 	if c.rtxAt != 0 && c.rtxAt <= h.now {
 		h.retransmitTime(i, c)

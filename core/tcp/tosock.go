@@ -8,15 +8,20 @@ import (
 )
 
 // queueWrite adds in-order payload of connection i, which stays valid until Flush,
-// to what the end of the batch writes to its socket, and moves RcvNxt over it.
+// to what the end of the batch writes to its socket, and moves RcvNxt over it. A
+// full list is written here: the connection may be gone then, or RcvNxt
+// taken back.
 func (h *Handler) queueWrite(i uint32, c *conn, payload []byte) {
-	if h.writing != i || h.out.Full() {
+	if h.writing != i {
 		h.flushWrite()
 		h.writing = i
 	}
 	h.out.Add(payload)
 	c.rcvNxt = c.rcvNxt.Add(seqSize(len(payload)))
 	c.lastData, c.lastActive = h.now, h.now
+	if h.out.Full() {
+		h.flushWrite()
+	}
 }
 
 // flushWrite writes the pending payloads to their host socket. What that does not
