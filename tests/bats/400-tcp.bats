@@ -37,6 +37,22 @@ transfer_as_named() {
 	in_guest nstat -asz TcpRetransSegs | tee /dev/stderr | grep -Eq '^TcpRetransSegs +0 '
 }
 
+# What the peer reads must not depend on the guest's congestion control: losses
+# that cubic hardly feels stall BBR for seconds.
+
+congestion_as_named() {
+	local cc
+	cc=$(named cubic reno bbr)
+	in_guest sh -c "echo $cc >/proc/sys/net/ipv4/tcp_congestion_control" ||
+		skip "$cc is not there or not allowed for ordinary users"
+	client out IPv4 up -size "$LARGE" -timeout 10s
+	client in IPv6 down -size "$LARGE" -timeout 10s
+	in_guest sh -c "echo $TOPO_CC >/proc/sys/net/ipv4/tcp_congestion_control" || true
+}
+
+@test "reno in the guest does not stall" { congestion_as_named; }
+@test "bbr in the guest does not stall" { congestion_as_named; }
+
 # The client's half-close is part of every upload; here the server is first.
 
 @test "half-close by the server, out IPv4" { client_as_named half-close -size 1000000; }
@@ -66,6 +82,20 @@ transfer_as_named() {
 
 @test "reset by the peer reaches the guest" { expect ECONNRESET client out IPv4 reset; }
 @test "reset by the guest reaches the peer" { expect ECONNRESET client in IPv4 reset; }
+
+@test "a killed client's connection is reset or closed at the peer, others go on" {
+	background in_guest "$NETTOOL" down -size 1 -interval 1s "$PEER4:$OUT_PORT"
+	wait_for 5 peer_has_connections 1
+	background in_guest "$NETTOOL" up -stall 60s -size "$LARGE" "$PEER4:$OUT_PORT"
+	wait_for 5 peer_has_connections 2
+	client out IPv4 up -size 1000
+	kill_and_wait KILL "$BG_PID"
+	wait_for 5 peer_has_connections 1
+	client out IPv4 up -size 1000
+}
+
+# peer_has_connections N: established ones, as the kernel counts them.
+peer_has_connections() { [ "$(in_peer ss -Htn state established "sport = :$OUT_PORT" | wc -l)" -eq "$1" ]; }
 
 @test "inbound connection to a closed guest port ends with a reset" {
 	local port=6002

@@ -127,6 +127,48 @@ ask() { in_guest dig +short +time=2 +tries=1 "$@" name.example; }
 	in_peer "$NETTOOL" up -size 1 "$HOST4:7021"
 }
 
+@test "-t with an address listens there only" {
+	guest_start "$WAY" -t "$HOST4/7030" -t "[$HOST6]/7031:7030"
+	serve in_guest "$HOST4:7030" "[$HOST6]:7030"
+	in_peer "$NETTOOL" up -size 1 "$HOST4:7030"
+	in_peer "$NETTOOL" up -size 1 "[$HOST6]:7031"
+	expect ECONNREFUSED in_peer "$NETTOOL" connect "[$HOST6]:7030"
+	expect ECONNREFUSED in_peer "$NETTOOL" connect "$HOST4:7031"
+}
+
+@test "-o: flows leave from that address, loopback ones do not" {
+	in_host ip address add 10.66.0.3/24 dev up0
+	in_host ip address add fd66::3/64 dev up0
+	guest_start "$WAY" -o 10.66.0.3 -o fd66::3
+	expect 10.66.0.3 seen_by "$PEER4:$OUT_PORT"
+	expect 10.66.0.3 seen_by "$PEER4:$OUT_PORT" -udp
+	expect "[fd66::3]" seen_by "[$PEER6]:$OUT_PORT"
+	expect 127.0.0.1 seen_by "$GATEWAY4:7001"
+	in_host ip address del 10.66.0.3/24 dev up0
+	in_host ip address del fd66::3/64 dev up0
+}
+
+@test "--outbound-if4, --outbound-if6: flows leave by that interface" {
+	guest_start "$WAY" --outbound-if4 up0 --outbound-if6 up0
+	expect "$HOST4" seen_by "$PEER4:$OUT_PORT"
+	expect "[$HOST6]" seen_by "[$PEER6]:$OUT_PORT" -udp
+}
+
+@test "--no-tcp, --no-udp, --no-icmp: that protocol is dropped, others work" {
+	guest_start "$WAY" --no-tcp
+	expect ETIMEDOUT in_guest "$NETTOOL" connect "$PEER4:$OUT_PORT"
+	client out IPv4 udp-echo -size 100
+	guest_stop
+	guest_start "$WAY" --no-udp
+	expect silence in_guest "$NETTOOL" connect -udp "$PEER4:$OUT_PORT"
+	client out IPv6 up -size 100
+	guest_stop
+	guest_start "$WAY" --no-icmp -4
+	run in_guest ping -c 1 -W 1 "$PEER4"
+	[ "$status" -eq 1 ]
+	client out IPv4 up -size 100
+}
+
 @test "--pcap: tcpdump reads what passed the tap" {
 	local capture="$TOPO_DIR/capture.pcap"
 	guest_start "$WAY" --pcap "$capture"

@@ -39,13 +39,15 @@ all_transfers() {
 	enter "$holder" mount --bind /proc/self/ns/net "$TOPO_DIR/ns"
 	enter_host_network "$holder" "$PASTA" --config-net -P "$TOPO_DIR/ns.pid" --netns "$TOPO_DIR/ns" 3>&-
 	topo_record "$(cat "$TOPO_DIR/ns.pid")"
-	background in_guest "$NETTOOL" hold -count 20 "$PEER4:$OUT_PORT" < <(sleep 60) >"$TOPO_DIR/held"
-	wait_for 5 grep -q held "$TOPO_DIR/held"
+	background in_guest "$NETTOOL" down -interval 10ms -size 5000 "$PEER4:$OUT_PORT"
+	wait_for 5 transfer_runs
 	enter "$holder" umount --lazy "$TOPO_DIR/ns"
 	rm "$TOPO_DIR/ns"
 	wait_for 2 gone "$(cat "$TOPO_DIR/ns.pid")"
 	kill_and_wait KILL "$holder"
 }
+
+transfer_runs() { in_guest ss -Htn "dport = :$OUT_PORT" | grep -q ESTAB; }
 
 # enter_host_network PID CMD...: in PID's user and mount namespaces, but in the
 # host's network: where a rootless engine runs pasta.

@@ -22,6 +22,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$HERE/report.bash"
 
 RUNS=5 SECONDS_PER_RUN=3 DOWNLOAD=1 ONLY='*' OUTPUT=$REPO/docs/BENCHMARKS.md
+GUEST_CC=
 TOOLS=direct,pasta,passt,slirp4netns
 
 usage() {
@@ -32,10 +33,11 @@ usage() {
 		  --runs N        runs per measure and tool; figures are medians ($RUNS)
 		  --seconds S     length of a transfer ($SECONDS_PER_RUN)
 		  --cc NAME       congestion control in every namespace ($TOPO_CC)
+		  --guest-cc NAME the same in the guests only (that of --cc)
 		  --output FILE   where the report goes; - for the table only ($OUTPUT)
 		  --no-download   compare with the installed passt and slirp4netns, not sid's
 		  --list          print the measures
-		PASTA=FILE selects the binary (bin/pasta).
+		All of it takes about half an hour. PASTA=FILE selects the binary (bin/pasta).
 	END
 }
 
@@ -46,6 +48,7 @@ while [ $# -gt 0 ]; do
 	--runs) RUNS=$2 && shift 2 ;;
 	--seconds) SECONDS_PER_RUN=$2 && shift 2 ;;
 	--cc) TOPO_CC=$2 && shift 2 ;;
+	--guest-cc) GUEST_CC=$2 && shift 2 ;;
 	--output) OUTPUT=$2 && shift 2 ;;
 	--no-download) DOWNLOAD= && shift ;;
 	--list) measures && exit ;;

@@ -2,7 +2,6 @@
 # What is measured. measure NAME TOOL takes one sample, or several that come from
 # the same run, and fails if there is no point in another try.
 
-
 OUT_PORT=5001 IPERF_PORT=5201
 HELD=2000
 
@@ -40,7 +39,7 @@ explain() {
 	rss-hold-*) echo "MB resident while connections are held" ;;
 	wakeups) echo "voluntary context switches per second, idle" ;;
 	cpu-*) echo "CPU seconds of the daemon per GB" ;;
-	retrans-*) echo "segments retransmitted by the guest" ;;
+	retrans-*) echo "segments retransmitted by the guest, most of all runs" ;;
 	tcp8-*) echo "Gbit/s, eight streams" ;;
 	tcp-*) echo "Gbit/s, one stream" ;;
 	udp-*) echo "Gbit/s delivered, 1400-byte datagrams sent as fast as possible" ;;
@@ -207,11 +206,11 @@ resident() { awk '$1 == "VmRSS:" { print $2 / 1024 }' "/proc/$1/status"; }
 
 measure_rss() { figure "$1" "$2" resident "${DAEMON["$2 $3"]}"; }
 
-# measure_wakeups counts over all threads for 5 s. The daemon may still be busy
-# with its own start: 1 s for that.
+# measure_wakeups counts over all threads for 5 s, after 10 s for what still
+# settles after the start (neighbour discovery, the runtime's own goroutines).
 measure_wakeups() {
 	local pid=${DAEMON["$2 $3"]} before
-	sleep 1
+	sleep 10
 	before=$(switches "$pid")
 	sleep 5
 	SCALE=5 figure "$1" "$2" echo $(($(switches "$pid") - before))

@@ -17,15 +17,22 @@ table_row() {
 				for (j = i; j > 1 && v[j - 1] + 0 > v[j] + 0; j--) { t = v[j]; v[j] = v[j - 1]; v[j - 1] = t }
 			return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
 		}
+		# one lost segment in any run counts
+		function figure(key,   n, v, i, most) {
+			if (key !~ /^retrans-/) return median(key)
+			n = split(values[key], v, " ")
+			for (i = 1; i <= n; i++) if (v[i] > most + 0) most = v[i]
+			return most + 0
+		}
 		function shown(x) { return x >= 100 ? sprintf("%.0f", x) : sprintf("%.3g", x) }
 		function cell(key) {
-			if (key in values) return shown(median(key))
+			if (key in values) return shown(figure(key))
 			return key in reasons ? "n/a" : "-"
 		}
 		function ratio(name, other,   a, b) {
 			if (!((name " pasta") in values) || !((name " " other) in values)) return "-"
-			a = median(name " pasta")
-			b = median(name " " other)
+			a = figure(name " pasta")
+			b = figure(name " " other)
 			return b == 0 ? "-" : sprintf("%.2f", a / b)
 		}
 		$1 ~ ("^(cpu-|retrans-|rss-)?" wanted "$") {
@@ -56,7 +63,7 @@ write_report() {
 
 		- Machine: $(machine)
 		- Kernel: $(uname -sr)
-		- Congestion control in every namespace: $(topo_congestion)
+		- Congestion control in every namespace: $(topo_congestion)${GUEST_CC:+, in the guests $GUEST_CC}
 		$(versions)
 
 	END

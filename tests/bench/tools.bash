@@ -107,7 +107,7 @@ instance() {
 # prepare_guest sets the congestion control and starts the test server.
 prepare_guest() {
 	local key="$1 $2"
-	inside "$1" "$2" sh -c "echo $TOPO_CC >/proc/sys/net/ipv4/tcp_congestion_control"
+	inside "$1" "$2" sh -c "echo ${GUEST_CC:-$TOPO_CC} >/proc/sys/net/ipv4/tcp_congestion_control"
 	serve_in "$1" "$2" "$(guest_address "$1" 4):$((PORT[$key] + 2))" "$(guest_address "$1" 6):$((PORT[$key] + 2))" ||
 		serve_in "$1" "$2" "$(guest_address "$1" 4):$((PORT[$key] + 2))"
 }
