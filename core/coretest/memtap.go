@@ -146,6 +146,9 @@ func (m *MemTap) Discard() { m.toGuest.reset() }
 // Sent is the number of frames sent to the guest and not taken yet.
 func (m *MemTap) Sent() int { return len(m.toGuest.ends) - m.toGuest.next }
 
+// Waiting is the number of frames from the guest that Recv has not given out.
+func (m *MemTap) Waiting() int { return len(m.fromGuest.ends) - m.fromGuest.next }
+
 // Take gives and forgets the frames sent to the guest, checked by CheckFrame.
 func (m *MemTap) Take(t testing.TB) []*Frame {
 	t.Helper()

@@ -73,11 +73,20 @@ func (e *Engine) packet(p *packet.Packet, now int64) {
 		e.tcpFromTap(p, now)
 	case packet.ProtoUDP:
 		e.udpFromTap(p, now)
-	case packet.ProtoICMP, packet.ProtoICMPv6:
+	case icmpProto(p.Src):
 		e.icmpFromTap(p, now)
 	default:
 		e.link.Drop(packet.DropProtocol)
 	}
+}
+
+// icmpProto is the control protocol of the IP version of a; that of the other
+// means nothing in it.
+func icmpProto(a packet.Addr) uint8 {
+	if a.Is4() {
+		return packet.ProtoICMP
+	}
+	return packet.ProtoICMPv6
 }
 
 func (e *Engine) tcpFromTap(p *packet.Packet, now int64) {
