@@ -15,32 +15,33 @@ const tapBatches = 4
 // fromTap reads and handles frames of the guest.
 func (e *Engine) fromTap(bits uint32, now int64) error {
 	for range tapBatches {
-		n, errno := e.readBatch(now)
+		errno := e.readBatch(now)
 		e.flush(now)
 		if errno != 0 {
 			return tapError(errno, bits)
-		}
-		if n < batchLen {
-			return nil
 		}
 	}
 	return nil
 }
 
-// readBatch reads up to batchLen frames and hands them to their handlers, which
-// may point into the slots until flush.
-func (e *Engine) readBatch(now int64) (int, syscall.Errno) {
+// readBatch reads a batch of frames and hands them to their handlers, which may
+// point into the slots until flush.
+func (e *Engine) readBatch(now int64) syscall.Errno {
+	start := e.link.Stats.FromGuestBytes
 	for i := range e.slots {
 		p := &e.packets[i]
 		drop, errno := e.link.Recv(e.slots[i], p)
 		if errno != 0 {
-			return i, errno
+			return errno
 		}
 		if drop == packet.DropNone {
 			e.packet(p, now)
 		}
+		if e.link.Stats.FromGuestBytes-start >= batchBytes {
+			break
+		}
 	}
-	return batchLen, 0
+	return 0
 }
 
 // tapError tells errors that pass from the end of the link. EIO is a link that
