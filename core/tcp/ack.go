@@ -75,9 +75,10 @@ func (h *Handler) finAcked(i uint32, c *conn) {
 }
 
 // duplicate is the definition of RFC 5681 section 2: nothing in the segment but
-// the same acknowledgment and window again, with data outstanding.
+// the same acknowledgment and window again, with data outstanding. With the window
+// closed it is the answer to a probe.
 func duplicate(c *conn, t packet.TCP) bool {
-	return c.sndUna != c.sndMax && segLen(t) == 0 && uint32(t.Window())<<c.sndShift == c.sndWnd
+	return c.sndUna != c.sndMax && segLen(t) == 0 && c.sndWnd != 0 && uint32(t.Window())<<c.sndShift == c.sndWnd
 }
 
 // updateWindow takes the guest's window from newer segments only (RFC 9293
@@ -88,12 +89,15 @@ func (h *Handler) updateWindow(i uint32, c *conn, t packet.TCP) {
 		return
 	}
 	wnd := uint32(t.Window()) << c.sndShift
-	if wnd > c.sndWnd && c.has(readable) {
-		h.touch(i, c)
-	}
 	if c.sndWnd == 0 && wnd > 0 { // a probe has done its work
 		c.backoff = 0
 		h.restartRTO(c)
+		if c.sndUna != c.sndMax { // the window was closed over it, so it was dropped
+			h.goBack(c)
+		}
+	}
+	if wnd > c.sndWnd && h.mayTransmit(c) {
+		h.touch(i, c)
 	}
 	c.sndWnd, c.sndWL1, c.sndWL2 = wnd, seq, ack
 	c.maxWnd = max(c.maxWnd, wnd)

@@ -44,7 +44,7 @@ func (h *Handler) reset(i uint32, c *conn) {
 	case synSent:
 		h.sendControl(h.table.Key(i), packet.RST, c.sndMax, 0)
 	default:
-		h.sendControl(h.table.Key(i), packet.RST|packet.ACK, c.sndNxt, c.lastAck)
+		h.sendControl(h.table.Key(i), packet.RST|packet.ACK, c.emptySeq(), c.lastAck)
 	}
 	h.abort(i, c)
 }

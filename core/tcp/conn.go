@@ -126,7 +126,7 @@ type conn struct {
 	lastFromGuest       int64
 	lastData            int64 // last data from the guest
 	lastActive          int64 // last data either way
-	probes              uint8 // unanswered keep-alives
+	probedAt            int64 // last keep-alive probe
 }
 
 func (c *conn) has(f flags) bool { return c.flags&f != 0 }
@@ -138,6 +138,18 @@ func (c *conn) inFlight() uint32 { return uint32(c.sndNxt - c.sndUna) }
 
 // behind tells whether data that was sent before is being sent again.
 func (c *conn) behind() bool { return c.sndNxt != c.sndMax }
+
+// emptySeq is the sequence number of empty segments: SndMax, even while old data is
+// sent again, because a guest that has this data would find SndNxt outside its
+// window; but not beyond the window, should the guest have taken that back
+// by more than rounding.
+func (c *conn) emptySeq() seqnum.Value {
+	edge := c.sndUna.Add(seqnum.Size(c.sndWnd))
+	if edge.Add(1 << c.sndShift).LessThan(c.sndMax) {
+		return edge
+	}
+	return c.sndMax
+}
 
 // dataEnd is the sequence number behind the last byte of data sent: sndMax without
 // our FIN.

@@ -46,7 +46,6 @@ func (h *Handler) noConnection(p *packet.Packet, t packet.TCP, key *flow.Key) {
 // 3.10.7.3 and 3.10.7.4.
 func (h *Handler) segment(i uint32, c *conn, p *packet.Packet, t packet.TCP) {
 	c.lastFromGuest = h.now
-	c.probes = 0
 	switch c.state {
 	case connecting:
 		h.inConnecting(i, c, t)

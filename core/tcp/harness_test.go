@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -195,6 +196,15 @@ type seg struct {
 	data     string
 }
 
+// String keeps failures readable.
+func (s seg) String() string {
+	d := fmt.Sprintf("%q", s.data)
+	if len(s.data) > 40 {
+		d = fmt.Sprintf("%q... (%d bytes)", s.data[:20], len(s.data))
+	}
+	return fmt.Sprintf("{flags %#x seq %d ack %d wnd %d %s}", s.flags, s.seq, s.ack, s.wnd, d)
+}
+
 // peer is the guest's end of one connection, acted by the test.
 type peer struct {
 	*env
@@ -279,11 +289,11 @@ func (p *peer) expect(want ...seg) {
 func (p *peer) compare(got, want []seg) {
 	p.t.Helper()
 	if len(got) != len(want) {
-		p.t.Fatalf("guest got %+v, want %+v", got, want)
+		p.t.Fatalf("guest got %v, want %v", got, want)
 	}
 	for i := range got {
 		if !got[i].matches(want[i]) {
-			p.t.Fatalf("segment %d to guest is %+v, want %+v", i, got[i], want[i])
+			p.t.Fatalf("segment %d to guest is %v, want %v", i, got[i], want[i])
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"syscall"
 	"time"
 
 	"github.com/pasta-net/pasta/core/packet"
@@ -60,7 +61,7 @@ func (h *Handler) grow(c *conn, acked uint32) {
 	case c.cwnd < c.ssthresh:
 		c.cwnd += acked
 	default:
-		c.cwnd += uint32(c.mss) * min(acked, c.cwnd) / c.cwnd
+		c.cwnd += max(1, uint32(uint64(c.mss)*uint64(min(acked, c.cwnd))/uint64(c.cwnd)))
 	}
 }
 
@@ -71,24 +72,32 @@ func (h *Handler) resendFirst(i uint32, c *conn) bool {
 	if c.sndUna == c.sndMax {
 		return true
 	}
-	h.Stats.Retransmits++
-	if c.sndUna == c.dataEnd() {
-		_, _ = h.send(i, c, packet.FIN|packet.ACK, c.sndUna, nil)
-		return true
+	flags, b := uint8(packet.ACK|packet.FIN), []byte(nil)
+	if c.sndUna != c.dataEnd() {
+		var errno syscall.Errno
+		if b, errno = h.peekFirst(i, c); errno != 0 {
+			return h.peekFailed(i, c, errno)
+		}
+		flags = packet.ACK | packet.PSH
 	}
+	h.Stats.Retransmits++
+	n, errno := h.send(i, c, flags, c.sndUna, b)
+	c.sndNxt = seqnum.Max(c.sndNxt, c.sndUna.Add(seqSize(n)))
+	if errno != 0 {
+		c.set(resend)
+		h.linkRefused(i, c)
+	}
+	return true
+}
+
+// peekFirst reads what one (super-)segment holds of the unacknowledged data.
+func (h *Handler) peekFirst(i uint32, c *conn) ([]byte, syscall.Errno) {
 	nxt := c.sndNxt
 	c.sndNxt = c.sndUna
 	n := min(int(c.dataEnd()-c.sndUna), frameLen(c, h.table.Key(i).Guest.Is4()), peekLen)
 	b, errno := h.peek(c, n)
-	if errno != 0 && !tryAgain(errno) {
-		h.hostFailed(i, c, errno)
-		return false
-	}
-	if len(b) > 0 {
-		_, _ = h.send(i, c, packet.ACK|packet.PSH, c.sndUna, b)
-	}
-	c.sndNxt = seqnum.Max(nxt, c.sndUna.Add(seqSize(len(b))))
-	return true
+	c.sndNxt = nxt
+	return b, errno
 }
 
 // timedOut handles the retransmission timer (RFC 6298 section 5.4 to 5.6): everything
@@ -96,14 +105,19 @@ func (h *Handler) resendFirst(i uint32, c *conn) bool {
 func (h *Handler) timedOut(i uint32, c *conn) {
 	c.backoff = min(c.backoff+1, 16)
 	c.rtxAt = h.now + h.rto(c)
-	c.clear(timing | recovering | resend)
-	c.dupAcks = 0
 	c.ssthresh = max(uint32(c.sndMax-c.sndUna)/2, 2*uint32(c.mss))
 	c.cwnd = 2 * uint32(c.mss)
+	h.goBack(c)
+	h.touch(i, c)
+}
+
+// goBack has everything from SndUna on sent again.
+func (h *Handler) goBack(c *conn) {
+	c.clear(timing | recovering | resend)
+	c.dupAcks = 0
 	c.recover = c.sndMax // no fast retransmit for what is now sent twice (RFC 6582 section 4)
 	c.sndNxt = c.sndUna
 	h.Stats.Retransmits++
-	h.touch(i, c)
 }
 
 // probeWindow asks a guest with a closed window for its state (RFC 9293 section
@@ -147,6 +161,7 @@ func (h *Handler) measureRTT(c *conn, ack seqnum.Value) {
 // restartRTO follows an acknowledgment of something new (RFC 6298 section 5.2, 5.3).
 func (h *Handler) restartRTO(c *conn) {
 	c.rtxSince = h.now
+	c.clear(linkFull)
 	if c.sndUna == c.sndMax {
 		c.rtxAt = 0
 		return

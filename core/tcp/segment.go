@@ -59,17 +59,21 @@ func (h *Handler) send(i uint32, c *conn, flags uint8, seq seqnum.Value, payload
 		h.tx.GSO, h.tx.GSOSize = packet.GSOTCP, int(c.mss)
 	}
 	sent, errno := h.link.Send(&h.tx, payload)
-	if errno == 0 && flags&packet.ACK != 0 {
+	if errno != 0 {
+		return sent, errno
+	}
+	h.linkDelay = 0
+	if flags&packet.ACK != 0 {
 		c.lastAck = c.rcvNxt
 		c.ackAt = 0
 		c.clear(ackNow)
 	}
-	return sent, errno
+	return sent, 0
 }
 
 // sendAck sends an empty acknowledgment.
 func (h *Handler) sendAck(i uint32, c *conn) {
-	_, _ = h.send(i, c, packet.ACK, c.sndNxt, nil)
+	_, _ = h.send(i, c, packet.ACK, c.emptySeq(), nil)
 }
 
 // sendReset answers a segment that belongs to no connection (RFC 9293 section

@@ -63,8 +63,10 @@ type Handler struct {
 	tx       tap.Tx           // scratch
 	icmpRoom []byte           // scratch for ICMP errors
 	limit    ackLimit
-	syn      synTimers
-	rtoMax   int64 // nanoseconds
+
+	refusedAt, linkDelay int64 // the link's last refusal, and how long it is left alone
+	syn                  synTimers
+	rtoMax               int64 // nanoseconds
 
 	// Stats counts events since start.
 	Stats Stats

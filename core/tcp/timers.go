@@ -18,8 +18,10 @@ const (
 	// interactiveWithin: data that follows data from the guest so closely counts as
 	// the answer to it.
 	interactiveWithin = int64(40 * time.Millisecond)
-	// linkRetry is when a full link is tried again.
-	linkRetry = int64(time.Millisecond)
+	// linkRetry is when a full link is tried again; every further turn in which it
+	// refuses doubles that, up to linkRetryMax: it may be down.
+	linkRetry    = int64(time.Millisecond)
+	linkRetryMax = int64(128 * time.Millisecond)
 	// keepIdle and keepInterval: a guest silent for so long is probed, and
 	// probed again, so that the host socket goes when the guest has forgotten.
 	keepIdle     = int64(60 * time.Second)
@@ -93,7 +95,7 @@ func (h *Handler) keepAliveAt(c *conn) int64 {
 	if c.state == connecting || c.state == timeWait {
 		return loop.NoDeadline
 	}
-	return c.lastFromGuest + keepIdle + int64(c.probes)*keepInterval
+	return max(c.lastFromGuest+keepIdle, c.probedAt+keepInterval)
 }
 
 // NextDeadline is when Expire has to run next.
@@ -147,7 +149,9 @@ func (h *Handler) retransmitTime(i uint32, c *conn) {
 		h.leaveTimeWait(i, c)
 	case c.has(linkFull):
 		c.clear(linkFull)
-		h.restartRTO(c)
+		if c.sndUna != c.sndMax {
+			c.rtxAt = h.now + h.rto(c)
+		}
 		h.touch(i, c)
 	case c.state == synSent || c.state == synRcvd:
 		h.synTimedOut(i, c)
@@ -188,9 +192,7 @@ func (h *Handler) keepAlive(i uint32, c *conn) {
 		h.reset(i, c)
 		return
 	}
-	if c.probes < 255 {
-		c.probes++
-	}
+	c.probedAt = h.now
 	if c.state != synSent && c.state != synRcvd {
 		_, _ = h.send(i, c, packet.ACK, c.sndUna-1, nil)
 	}

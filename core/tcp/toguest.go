@@ -33,12 +33,8 @@ func (h *Handler) toGuest(i uint32, c *conn) bool {
 		}
 		b, errno := h.peek(c, min(room, peekLen))
 		if errno != 0 {
-			if tryAgain(errno) {
-				c.clear(readable)
-				return true
-			}
-			h.hostFailed(i, c, errno)
-			return false
+			c.clear(readable)
+			return h.peekFailed(i, c, errno)
 		}
 		if len(b) == 0 {
 			c.clear(readable)
@@ -114,6 +110,15 @@ func (h *Handler) peek(c *conn, n int) ([]byte, syscall.Errno) {
 	}
 	c.peekOff += uint32(got)
 	return buf[:got], 0
+}
+
+// peekFailed ends the connection if errno does not pass. False if it is gone.
+func (h *Handler) peekFailed(i uint32, c *conn, errno syscall.Errno) bool {
+	if tryAgain(errno) {
+		return true
+	}
+	h.hostFailed(i, c, errno)
+	return false
 }
 
 // peekSkipping is peek for kernels before 6.9: the bytes in flight are copied too.
@@ -206,8 +211,18 @@ func (h *Handler) resendFIN(i uint32, c *conn) bool {
 // linkRefused comes back by timer when the link is full or down.
 func (h *Handler) linkRefused(i uint32, c *conn) {
 	c.set(linkFull)
-	c.rtxAt = h.now + linkRetry
+	c.rtxAt = h.linkRetryAt()
 	h.schedule(i, c)
+}
+
+// linkRetryAt is when to try the link again that has just refused a segment. It
+// counts turns of the loop with refusals, not connections.
+func (h *Handler) linkRetryAt() int64 {
+	if h.refusedAt != h.now || h.linkDelay == 0 {
+		h.refusedAt = h.now
+		h.linkDelay = min(max(2*h.linkDelay, linkRetry), linkRetryMax)
+	}
+	return h.now + h.linkDelay
 }
 
 // discard takes what the guest has acknowledged off the host socket. False if

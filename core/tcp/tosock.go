@@ -125,6 +125,9 @@ func (h *Handler) dropChunk(c *conn) {
 // fromSockOut continues when the host socket's send buffer has drained; false if
 // the connection is gone.
 func (h *Handler) fromSockOut(i uint32, c *conn) bool {
+	if !c.has(wantOut) {
+		return true // room that nobody waits for
+	}
 	c.clear(wantOut)
 	if c.held > 0 && !h.writeHeld(i, c) {
 		return false

@@ -1,0 +1,436 @@
+package tcp
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pasta-net/pasta/core/seqnum"
+)
+
+// threeSegments has the host send 3000 bytes, which come in one
+// super-frame of three segments.
+func threeSegments(t *testing.T) (*peer, string) {
+	t.Helper()
+	e := newEnv(t, setup{})
+	l := hostListener(t, "127.0.0.1", 0)
+	p := e.newPeer(portOf(l.Addr()))
+	p.mss = 1000
+	p.connect(l)
+	all := pattern(0, 3000)
+	p.hostSends(all)
+	p.await(data(1, 1, all))
+	return p, all
+}
+
+func TestRetransmissionTimeout(t *testing.T) {
+	p, all := threeSegments(t)
+	_, c := p.live()
+	c.srtt = 0 // as if nothing had been measured: the initial time-out
+	c.rtxAt = p.now + rtoInitial
+	start := p.now
+	for n, sec := range []int64{1, 3, 7, 15, 31, 63, 127} {
+		p.advance(time.Duration(start + sec*1e9 - 1 - p.now))
+		p.expectOnlyProbes(n)
+		p.advance(1)
+		// Slow start: two segments.
+		p.expect(data(1, 1, all[:2000]))
+	}
+	p.advance(119 * time.Second)
+	p.expectOnlyProbes(7)
+	p.advance(time.Second)
+	p.expect(seg{flags: rst | ack, seq: 3001, ack: 1})
+	p.hostGetsEnd(syscall.ECONNRESET)
+	p.expectGone()
+}
+
+// expectOnlyProbes lets keep-alive probes pass.
+func (p *peer) expectOnlyProbes(n int) {
+	p.t.Helper()
+	for _, s := range p.got() {
+		if s.flags != ack || s.seq != 0 || s.data != "" {
+			p.t.Fatalf("guest got %+v before retransmission %d", s, n+1)
+		}
+	}
+}
+
+func TestGoBackAfterTimeout(t *testing.T) {
+	p, all := threeSegments(t)
+	_, c := p.live()
+	p.advance(time.Duration(c.rtxAt - p.now))
+	p.expect(data(1, 1, all[:2000]))
+	p.send(pureAck(1, 1001))
+	p.expect(data(2001, 1, all[2000:]))
+	p.send(pureAck(1, 3001))
+	p.expect()
+	if _, c := p.live(); c.rtxAt != 0 || c.backoff != 0 {
+		t.Errorf("timer %d and back-off %d with nothing in flight", c.rtxAt, c.backoff)
+	}
+}
+
+// While old data is sent again, acknowledgments must carry the newest sequence
+// number, or a guest that has the data finds them outside its window.
+func TestAckWhileGoingBack(t *testing.T) {
+	p, all := threeSegments(t)
+	_, c := p.live()
+	p.advance(time.Duration(c.rtxAt - p.now))
+	p.expect(data(1, 1, all[:2000]))
+	p.send(data(1, 1, "from the guest"))
+	p.expect(pureAck(3001, 15))
+}
+
+func TestResetWhileGoingBack(t *testing.T) {
+	p, all := threeSegments(t)
+	_, c := p.live()
+	p.advance(time.Duration(c.rtxAt - p.now))
+	p.expect(data(1, 1, all[:2000]))
+	p.hostResets()
+	p.await(seg{flags: rst | ack, seq: 3001, ack: 1})
+}
+
+func TestFastRetransmit(t *testing.T) {
+	p, all := threeSegments(t)
+	dup := pureAck(1, 1)
+	p.send(dup, dup)
+	p.expect()
+	p.send(dup)
+	p.expect(data(1, 1, all))
+	p.send(dup, dup, dup)
+	p.expect()
+}
+
+func TestPartialAckShowsTheNextLoss(t *testing.T) {
+	p, all := threeSegments(t)
+	dup := pureAck(1, 1)
+	p.send(dup, dup, dup)
+	p.expect(data(1, 1, all))
+	p.send(pureAck(1, 1001))
+	p.expect(data(1001, 1, all[1000:]))
+	p.send(pureAck(1, 3001))
+	p.expect()
+	if _, c := p.live(); c.has(recovering) {
+		t.Error("still recovering with everything acknowledged")
+	}
+}
+
+func TestNoFastRetransmit(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		in   seg
+	}{
+		{"other window", seg{flags: ack, seq: 1, ack: 1}},
+		{"data", data(1, 1, "x")},
+		{"older acknowledgment", pureAck(1, 0)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p, _ := threeSegments(t)
+			for n := range 5 {
+				s := tt.in
+				if s.wnd != anyWnd {
+					s.wnd = uint16(20000 + n)
+				}
+				p.send(s)
+			}
+			for _, s := range p.got() {
+				if s.data != "" {
+					t.Errorf("guest got %d bytes at %d again", len(s.data), s.seq)
+				}
+			}
+		})
+	}
+}
+
+// Duplicates of acknowledgments that came before a time-out find no loss (RFC 6582
+// section 4).
+func TestNoFastRetransmitAfterTimeout(t *testing.T) {
+	p, all := threeSegments(t)
+	_, c := p.live()
+	p.advance(time.Duration(c.rtxAt - p.now))
+	p.expect(data(1, 1, all[:2000]))
+	dup := pureAck(1, 1)
+	p.send(dup, dup, dup, dup)
+	p.expect()
+}
+
+func TestZeroWindow(t *testing.T) {
+	p := newEnv(t, setup{}).outbound()
+	p.send(seg{flags: ack, seq: 1, ack: 1, wnd: 0})
+	p.got()
+	p.hostSends("waiting")
+	p.until("data", func() bool { _, c := p.live(); return c.has(readable) && c.rtxAt != 0 })
+	probe := pureAck(0, 1)
+	_, c := p.live()
+	wait := time.Duration(c.rtxAt - p.now)
+	for range 4 {
+		p.advance(wait)
+		p.expect(probe)
+		p.send(seg{flags: ack, seq: 1, ack: 1, wnd: 0})
+		p.expect()
+		wait *= 2
+	}
+	p.send(seg{flags: ack, seq: 1, ack: 1, wnd: 100})
+	p.expect(data(1, 1, "waiting"))
+}
+
+// A guest that answers probes may keep its window closed for ever, one that does not
+// is given up.
+func TestZeroWindowForLong(t *testing.T) {
+	for _, answers := range []bool{true, false} {
+		p := newEnv(t, setup{}).outbound()
+		p.send(seg{flags: ack, seq: 1, ack: 1, wnd: 0})
+		p.hostSends("waiting")
+		p.until("data", func() bool { _, c := p.live(); return c.has(readable) && c.rtxAt != 0 })
+		for range 600 {
+			p.advance(time.Second)
+			if n := len(p.got()); n > 0 && answers {
+				p.send(seg{flags: ack, seq: 1, ack: 1, wnd: 0})
+			}
+		}
+		if want := map[bool]int{true: 1, false: 0}[answers]; p.h.Len() != want {
+			t.Errorf("guest answers %v: %d connections after 10 minutes, want %d", answers, p.h.Len(), want)
+		}
+	}
+}
+
+// A guest short of memory may take its window back to zero over data in flight, which
+// it drops. Its answers to probes are no duplicates, and when the window opens all
+// is sent again at once.
+func TestWindowTakenBack(t *testing.T) {
+	p, all := threeSegments(t)
+	p.send(seg{flags: ack, seq: 1, ack: 1, wnd: 0})
+	for range 5 {
+		_, c := p.live()
+		p.advance(time.Duration(c.rtxAt - p.now))
+		p.expect(pureAck(0, 1))
+		p.send(seg{flags: ack, seq: 1, ack: 1, wnd: 0})
+		p.expect()
+	}
+	p.send(seg{flags: ack, seq: 1, ack: 1, wnd: 65535})
+	p.expect(data(1, 1, all))
+}
+
+// An acknowledgment while the window is taken back is inside what the guest takes.
+func TestAckWithinWindowTakenBack(t *testing.T) {
+	p, _ := threeSegments(t)
+	p.send(seg{flags: ack | psh, seq: 1, ack: 1, wnd: 0, data: "x"})
+	p.expect(pureAck(1, 2))
+}
+
+func TestSillyWindow(t *testing.T) {
+	p, _ := threeSegments(t)
+	p.hostSends(pattern(3000, 500))
+	p.await(data(3001, 1, pattern(3000, 500)))
+	p.send(seg{flags: ack, seq: 1, ack: 3001, wnd: 600}) // 500 in flight
+	p.hostSends(pattern(3500, 2000))
+	p.until("data", func() bool { _, c := p.live(); return c.has(readable) })
+	p.expect()
+	p.send(seg{flags: ack, seq: 1, ack: 3501, wnd: 600})
+	p.expect(data(3501, 1, pattern(3500, 600)))
+}
+
+func TestWindowIsFilledAndNotOverrun(t *testing.T) {
+	p, _ := threeSegments(t)
+	p.send(seg{flags: ack, seq: 1, ack: 3001, wnd: 2500})
+	p.expect()
+	p.hostSends(pattern(3000, 9000))
+	p.await(data(3001, 1, pattern(3000, 2500)))
+	p.turn(0)
+	p.expect()
+	p.send(seg{flags: ack, seq: 1, ack: 5501, wnd: 2500})
+	p.expect(data(5501, 1, pattern(5500, 2500)))
+}
+
+func TestOldWindowUpdateIsIgnored(t *testing.T) {
+	p, _ := threeSegments(t)
+	p.send(seg{flags: ack, seq: 1, ack: 2001, wnd: 5000})
+	p.send(seg{flags: ack, seq: 1, ack: 1001, wnd: 9000}) // came late
+	if _, c := p.live(); c.sndWnd != 5000 {
+		t.Errorf("window %d, want 5000", c.sndWnd)
+	}
+}
+
+func TestKeepAlive(t *testing.T) {
+	p := newEnv(t, setup{}).outbound()
+	p.got()
+	probe := pureAck(0, 1)
+	p.advance(time.Duration(keepIdle - 1))
+	p.expect()
+	p.advance(1)
+	p.expect(probe)
+	p.advance(time.Duration(keepInterval))
+	p.expect(probe)
+	p.send(pureAck(1, 1))
+	p.advance(time.Duration(keepIdle - 1))
+	p.expect()
+	p.advance(1)
+	p.expect(probe)
+	p.send(seg{flags: rst, seq: 1}) // a guest that has forgotten
+	p.hostGetsEnd(syscall.ECONNRESET)
+}
+
+func TestInactiveConnectionEnds(t *testing.T) {
+	p := newEnv(t, setup{}).outbound()
+	p.advance(time.Duration(idleLimit) - time.Second)
+	checkState(t, p.env, established)
+	p.advance(time.Minute)
+	p.hostGetsEnd(syscall.ECONNRESET)
+	p.expectGone()
+}
+
+// A process that was stopped for long must not make up for all the probes.
+func TestOneProbeAfterLongStop(t *testing.T) {
+	p := newEnv(t, setup{}).outbound()
+	p.got()
+	p.now += int64(time.Hour)
+	p.turn(0)
+	p.expect(pureAck(0, 1))
+}
+
+func TestIdleConnectionRarelyWakes(t *testing.T) {
+	p := newEnv(t, setup{}).outbound()
+	p.send(data(1, 1, "ping"))
+	p.hostSends("pong")
+	p.await(pureAck(1, 5), data(1, 5, "pong"))
+	p.send(pureAck(5, 5))
+	p.advance(time.Second)
+	p.expect()
+	wakes := 0
+	for end := p.now + int64(10*time.Minute); p.h.NextDeadline() < end; wakes++ {
+		p.now = p.h.NextDeadline()
+		p.turn(0)
+		if len(p.got()) > 0 {
+			p.send(pureAck(5, 5))
+		}
+	}
+	if wakes > 20 {
+		t.Errorf("%d wake-ups in 10 idle minutes", wakes)
+	}
+}
+
+func TestLinkRefusesAndComesBack(t *testing.T) {
+	for _, what := range []string{"data", "FIN", "retransmission"} {
+		for _, times := range []int{1, 2, 5} {
+			t.Run(what, func(t *testing.T) { testLinkRefuses(t, what, times) })
+		}
+	}
+}
+
+func testLinkRefuses(t *testing.T, what string, times int) {
+	p := newEnv(t, setup{}).outbound()
+	want := data(1, 1, "payload")
+	switch what {
+	case "data":
+		p.dev.Refuse(times, syscall.ENOBUFS)
+		p.hostSends("payload")
+	case "FIN":
+		p.dev.Refuse(times, syscall.ENOBUFS)
+		_ = p.host.CloseWrite()
+		want = seg{flags: fin | ack, seq: 1, ack: 1, wnd: anyWnd}
+	case "retransmission":
+		p.hostSends("payload")
+		p.await(want)
+		_, c := p.live()
+		p.dev.Refuse(times, syscall.ENOBUFS)
+		p.advance(time.Duration(c.rtxAt - p.now))
+	}
+	p.until("refusal", func() bool { return p.link.Stats.SendErrors > 0 })
+	p.expect()
+	p.advance(150 * time.Millisecond)
+	p.expect(want)
+}
+
+// A link that is down for long is not tried a thousand times a second.
+func TestLinkDownForLong(t *testing.T) {
+	p := newEnv(t, setup{}).outbound()
+	p.dev.Refuse(1<<30, syscall.EIO)
+	p.hostSends("payload")
+	p.until("refusal", func() bool { return p.link.Stats.SendErrors > 0 })
+	before := p.link.Stats.SendErrors
+	p.advance(time.Minute)
+	if n := p.link.Stats.SendErrors - before; n > 1000 {
+		t.Errorf("%d attempts in a minute", n)
+	}
+	p.dev.Refuse(0, 0)
+	p.advance(time.Duration(linkRetryMax))
+	p.expect(data(1, 1, "payload"))
+}
+
+func TestFastRetransmitRefusedByLink(t *testing.T) {
+	p, all := threeSegments(t)
+	_, c := p.live()
+	p.dev.Refuse(1, syscall.ENOBUFS)
+	dup := pureAck(1, 1)
+	p.send(dup, dup, dup)
+	p.expect()
+	if c.sndNxt != c.sndMax || c.sndUna != p.irs+1 {
+		t.Errorf("SND.NXT %d, want %d", c.sndNxt-p.irs, c.sndMax-p.irs)
+	}
+	p.advance(time.Second)
+	if got := p.got(); len(got) == 0 || !strings.HasPrefix(all, got[0].data) || got[0].seq != 1 {
+		t.Errorf("guest got %+v, want the first segment again", got)
+	}
+}
+
+func TestTimeoutMeasuredFromRoundTrips(t *testing.T) {
+	h := &Handler{rtoMax: rtoMaxDefault}
+	c := &conn{}
+	if got := h.rto(c); got != rtoInitial {
+		t.Errorf("initial time-out %v, want 1s", time.Duration(got))
+	}
+	c.set(synAgain)
+	if got := h.rto(c); got != rtoAfterSyn {
+		t.Errorf("time-out after a lost SYN %v, want 3s", time.Duration(got))
+	}
+	sample := func(r time.Duration) {
+		c.set(timing)
+		c.rttSeq, c.rttAt = 5, h.now
+		h.now += int64(r)
+		h.measureRTT(c, seqnum.Value(5))
+	}
+	sample(300 * time.Millisecond)
+	if got, want := h.rto(c), int64(900*time.Millisecond); got != want { // RFC 6298 section 2.2
+		t.Errorf("time-out %v after one sample, want %v", time.Duration(got), time.Duration(want))
+	}
+	for range 100 {
+		sample(300 * time.Millisecond)
+	}
+	if got := h.rto(c); got < int64(300*time.Millisecond) || got > int64(320*time.Millisecond) {
+		t.Errorf("time-out %v after equal samples of 300 ms", time.Duration(got))
+	}
+	for range 100 {
+		sample(time.Microsecond)
+	}
+	if got := h.rto(c); got != rtoMin {
+		t.Errorf("time-out %v for short round trips, want %v", time.Duration(got), time.Duration(rtoMin))
+	}
+	c.backoff = 16
+	if got := h.rto(c); got != rtoMaxDefault {
+		t.Errorf("time-out %v at most, want %v", time.Duration(got), time.Duration(rtoMaxDefault))
+	}
+}
+
+func TestCongestionWindowGrows(t *testing.T) {
+	h := &Handler{}
+	for _, tt := range []struct {
+		name                  string
+		mss                   uint16
+		cwnd, ssthresh, acked uint32
+		want                  uint32
+	}{
+		{"slow start", 1000, 2000, 50000, 1000, 3000},
+		{"avoidance", 1000, 10000, 5000, 1000, 10100},
+		{"avoidance, a whole window", 1000, 10000, 5000, 10000, 11000},
+		{"large segments", 65480, 400000, 1000, 400000, 465480},
+		{"at least a byte", 88, 500000, 1000, 10, 500001},
+		{"no loss so far", 1000, noCwnd, 0, 1000, noCwnd},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := &conn{mss: tt.mss, cwnd: tt.cwnd, ssthresh: tt.ssthresh}
+			h.grow(c, tt.acked)
+			if c.cwnd != tt.want {
+				t.Errorf("window %d, want %d", c.cwnd, tt.want)
+			}
+		})
+	}
+}
