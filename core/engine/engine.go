@@ -27,6 +27,8 @@ import (
 )
 
 // ErrTap is the end of a run because the link to the guest failed.
+//
+//lint:ignore ST1005 the contract's text
 var ErrTap = errors.New("Error on tap device, exiting") //nolint:staticcheck // the contract's text
 
 // Options are what New needs.
