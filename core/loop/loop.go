@@ -23,6 +23,7 @@ const maxEvents = 128
 // Event bits of descriptors (epoll_ctl(2)).
 const (
 	In   = 0x1
+	Pri  = 0x2 // urgent data (tcp(7))
 	Out  = 0x4
 	Err  = 0x8
 	Hup  = 0x10

@@ -102,10 +102,14 @@ func (h *Handler) closeHost(c *conn) {
 	if c.fd < 0 {
 		return
 	}
-	if c.acked > 0 { // unread data would turn close into RST
-		_, _ = sys.Discard(c.fd32(), int(c.acked))
-		c.acked = 0
+	for c.acked > 0 { // unread data would turn close into RST
+		n, errno := sys.Discard(c.fd32(), int(c.acked))
+		if errno != 0 || n == 0 {
+			break
+		}
+		c.acked -= min(c.acked, uint32(n))
 	}
+	c.acked = 0
 	sys.Close(c.fd32())
 	c.fd = -1
 }

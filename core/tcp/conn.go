@@ -82,6 +82,9 @@ const (
 	hostErr
 	// queued: in the backlog.
 	queued
+	// urgent: the host socket has had urgent data. Reads stop at its mark, so a short
+	// one does not show the end of the queue.
+	urgent
 )
 
 // conn is one TCP connection of the guest and the host socket it is translated

@@ -40,6 +40,7 @@ type setup struct {
 	mtu    int
 	faults *[2]coretest.Faults // to and from the guest
 	seed   uint64
+	wrap   func(tap.Device) tap.Device // to spoil the tap in other ways
 }
 
 // env is a handler between an in-memory guest and real sockets on the host's
@@ -73,6 +74,9 @@ func newEnv(t testing.TB, s setup) *env {
 	if s.faults != nil {
 		e.lossy = coretest.NewLossy(e.dev, s.faults[0], s.faults[1], s.seed)
 		dev = e.lossy
+	}
+	if s.wrap != nil {
+		dev = s.wrap(dev)
 	}
 	e.link = tap.NewLink(dev, coretest.OurMAC, coretest.GuestMAC)
 	var err error

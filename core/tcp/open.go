@@ -13,7 +13,7 @@ import (
 
 // hostEvents is what every host socket is watched for, once and for all: with
 // edges, a connection that waits for the guest costs nothing.
-const hostEvents = loop.In | loop.Out | loop.Rdh | loop.Edge
+const hostEvents = loop.In | loop.Pri | loop.Out | loop.Rdh | loop.Edge
 
 // open starts an outbound connection for the guest's SYN: the host side first;
 // the guest gets its SYN,ACK when that is connected.
@@ -77,6 +77,9 @@ func (h *Handler) hostSocket(host packet.Addr) (int, syscall.Errno) {
 func (h *Handler) setUp(fd int) {
 	_ = sys.SetInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
 	_ = sys.SetInt(fd, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1)
+	// Urgent data stays in the stream (RFC 6093); taken out of it, it would make the
+	// peek offset point beside what is discarded.
+	_ = sys.SetInt(fd, syscall.SOL_SOCKET, syscall.SO_OOBINLINE, 1)
 	if h.skipLen == 0 {
 		_ = sys.SetPeekOff(fd, 0)
 	}

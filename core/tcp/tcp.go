@@ -195,6 +195,9 @@ func (h *Handler) FromSock(i uint32, gen uint16, bits uint32, now int64) {
 		if bits&loop.Err != 0 {
 			c.set(hostErr)
 		}
+		if bits&loop.Pri != 0 {
+			c.set(urgent)
+		}
 	}
 	h.touch(i, c)
 }

@@ -43,7 +43,7 @@ func (h *Handler) toGuest(i uint32, c *conn) bool {
 			}
 			return true
 		}
-		if len(b) < room && len(b) < peekLen && !c.has(hostEOF) {
+		if len(b) < room && len(b) < peekLen && !c.has(hostEOF|urgent) {
 			// Less than asked for: the queue is empty, and the kernel reports the
 			// next arrival. With an end of file behind the data it need not.
 			c.clear(readable)
@@ -112,9 +112,10 @@ func (h *Handler) peek(c *conn, n int) ([]byte, syscall.Errno) {
 	return buf[:got], 0
 }
 
-// peekFailed ends the connection if errno does not pass. False if it is gone.
+// peekFailed ends the connection unless errno is one that passes, or none. False
+// if it is gone.
 func (h *Handler) peekFailed(i uint32, c *conn, errno syscall.Errno) bool {
-	if tryAgain(errno) {
+	if errno == 0 || tryAgain(errno) {
 		return true
 	}
 	h.hostFailed(i, c, errno)
@@ -131,8 +132,8 @@ func (h *Handler) peekSkipping(c *conn, off, n int) ([]byte, syscall.Errno) {
 	if errno != 0 {
 		return nil, errno
 	}
-	if got <= off && got > 0 && !c.has(hostEOF) {
-		return nil, syscall.EAGAIN
+	if got <= off && got > 0 && (!c.has(hostEOF) || c.has(urgent)) {
+		return nil, syscall.EAGAIN // behind an urgent mark: once that comes first
 	}
 	return buf[min(off, got):got], 0
 }
@@ -228,15 +229,16 @@ func (h *Handler) linkRetryAt() int64 {
 // discard takes what the guest has acknowledged off the host socket. False if
 // the connection is gone.
 func (h *Handler) discard(i uint32, c *conn) bool {
-	n, errno := sys.Discard(c.fd32(), int(c.acked))
-	if errno != 0 {
-		if tryAgain(errno) {
-			return true
+	for c.acked > 0 { // once, unless there is an urgent mark
+		n, errno := sys.Discard(c.fd32(), int(c.acked))
+		if errno != 0 || n == 0 {
+			return h.peekFailed(i, c, errno)
 		}
-		h.hostFailed(i, c, errno)
-		return false
+		c.acked -= min(c.acked, uint32(n))
+		c.peekOff -= min(c.peekOff, uint32(n))
 	}
-	c.acked -= min(c.acked, uint32(n))
-	c.peekOff -= min(c.peekOff, uint32(n))
+	if c.has(urgent) {
+		c.set(readable)
+	}
 	return true
 }
