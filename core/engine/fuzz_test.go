@@ -372,8 +372,8 @@ func FuzzFrames(f *testing.F) {
 		guest.t = t
 		before := openFiles(t)
 		guest.run(h, input)
-		if after := openFiles(t); after != before {
-			t.Errorf("%d descriptors open, want %d", after, before)
+		if after := openFiles(t); after > before { // fewer: an earlier test's goroutine ended
+			t.Errorf("%d descriptors open, want at most %d", after, before)
 		}
 	})
 }
