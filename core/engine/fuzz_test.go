@@ -53,6 +53,7 @@ type host struct {
 	conns    []int
 	port     uint16
 	received int // bytes over TCP
+	buf      [4096]byte
 }
 
 // newHost serves one port over TCP and UDP, IPv4 and IPv6.
@@ -93,7 +94,7 @@ func (h *host) bind(t testing.TB, ip netip.Addr, typ int) int {
 
 // serve greets new connections, and answers what came in.
 func (h *host) serve() {
-	b := make([]byte, 4096)
+	b := h.buf[:]
 	var from sys.SockAddr
 	for _, l := range h.tcp {
 		for {
