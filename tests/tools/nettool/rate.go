@@ -24,7 +24,8 @@ func runRR(args []string) error {
 }
 
 // runCRR prints the number of complete connections per second: connect, one
-// request, one answer, close.
+// request, one answer, close. The server closes first, so that TIME-WAIT (RFC
+// 9293 section 3.6.1) holds its side: the client's ports would run out.
 func runCRR(args []string) error {
 	f := newClient("crr")
 	span := f.Duration("for", 2*time.Second, "measure for this long")
@@ -33,12 +34,15 @@ func runCRR(args []string) error {
 		return err
 	}
 	return printRate(*span, func() error {
-		c, err := dial(addr, "echo")
+		c, err := dial(addr, "once")
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		return ping(c)
+		if err := ping(c); err != nil {
+			return err
+		}
+		return expectEOF(c)
 	})
 }
 

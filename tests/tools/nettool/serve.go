@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -22,6 +23,7 @@ import (
 //	                    end and keep the result under ID
 //	result ID           answer with the result kept under ID
 //	echo                send everything back
+//	once                send one byte back, then close
 //	peer                answer with the client's address
 //	reset               reset the connection
 type server struct {
@@ -99,6 +101,8 @@ func (s *server) serve(c *net.TCPConn) {
 		fmt.Fprint(c, <-s.result(words[1]))
 	case "echo":
 		_, _ = r.WriteTo(c)
+	case "once":
+		_, _ = io.CopyN(c, r, 1)
 	case "peer":
 		fmt.Fprintln(c, c.RemoteAddr())
 	case "reset":
