@@ -34,13 +34,11 @@ const (
 
 // setup says how an env differs from the usual one. Zero fields: the usual.
 type setup struct {
-	opts   Options
-	feat   tap.Features
-	plain  bool // a tap without any feature, instead of all
-	mtu    int
-	faults *[2]coretest.Faults // to and from the guest
-	seed   uint64
-	wrap   func(tap.Device) tap.Device // to spoil the tap in other ways
+	opts  Options
+	feat  tap.Features
+	plain bool // a tap without any feature, instead of all
+	mtu   int
+	wrap  func(tap.Device) tap.Device // to spoil the tap in other ways
 }
 
 // env is a handler between an in-memory guest and real sockets on the host's
@@ -49,7 +47,6 @@ type env struct {
 	t     testing.TB
 	h     *Handler
 	dev   *coretest.MemTap
-	lossy *coretest.Lossy
 	link  *tap.Link
 	lp    *loop.Loop
 	slots [16][]byte
@@ -71,10 +68,6 @@ func newEnv(t testing.TB, s setup) *env {
 	e := &env{t: t, now: int64(time.Hour)}
 	e.dev = coretest.NewMemTap(t, s.feat)
 	var dev tap.Device = e.dev
-	if s.faults != nil {
-		e.lossy = coretest.NewLossy(e.dev, s.faults[0], s.faults[1], s.seed)
-		dev = e.lossy
-	}
 	if s.wrap != nil {
 		dev = s.wrap(dev)
 	}
