@@ -315,10 +315,16 @@ func slowHost(t *testing.T, s setup) *peer {
 	e := newEnv(t, s)
 	p := e.outboundTo(hostListener(t, "127.0.0.1", 4096))
 	_, c := e.live()
+	shrinkSendBuffer(t, c)
+	return p
+}
+
+// shrinkSendBuffer has the host socket of c take little.
+func shrinkSendBuffer(t *testing.T, c *conn) {
+	t.Helper()
 	if err := syscall.SetsockoptInt(c.fd32(), syscall.SOL_SOCKET, syscall.SO_SNDBUF, 16384); err != nil {
 		t.Fatal(err)
 	}
-	return p
 }
 
 // fill has the guest send, within the window it is given, until something is held

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/coretest"
+	"github.com/pasta-net/pasta/core/flow"
 	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/core/loop"
 	"github.com/pasta-net/pasta/core/packet"
@@ -174,15 +175,13 @@ func (e *env) advance(d time.Duration) {
 // live finds the only connection of the table.
 func (e *env) live() (uint32, *conn) {
 	e.t.Helper()
-	found := flowNone
+	found := flow.None
 	e.h.table.All(func(i uint32) { found = i })
-	if found == flowNone || e.h.Len() != 1 {
+	if found == flow.None || e.h.Len() != 1 {
 		e.t.Fatalf("%d connections, want 1", e.h.Len())
 	}
 	return found, &e.h.conns[found]
 }
-
-const flowNone = ^uint32(0)
 
 // seg is a segment in a test; sequence numbers count from the initial ones, so that
 // the SYN has number 0.
@@ -222,6 +221,17 @@ func (e *env) newPeer(remotePort uint16) *peer {
 		iss: guestISS, mss: 1460, shift: 0,
 	}
 }
+
+// key is the connection's key in the flow table.
+func (p *peer) key() *flow.Key {
+	return &flow.Key{
+		Guest: packet.AddrFrom(p.guest.Addr()), Peer: packet.AddrFrom(p.remote.Addr()),
+		GuestPort: p.guest.Port(), PeerPort: p.remote.Port(),
+	}
+}
+
+// connOf is the handler's end of p.
+func (e *env) connOf(p *peer) *conn { return &e.h.conns[e.h.table.Lookup(p.key())] }
 
 // inject queues a segment of the guest without handling it yet.
 func (p *peer) inject(s seg) {

@@ -1,0 +1,116 @@
+package tcp
+
+import (
+	"net/netip"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pasta-net/pasta/core/packet"
+)
+
+// exhaustDescriptors leaves the process without a free descriptor until the
+// returned function is called.
+func exhaustDescriptors(t *testing.T) (restore func()) {
+	t.Helper()
+	var old syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	// The lowest free number tells how many are in use, without gaps below it.
+	var fill []*os.File
+	limit := old
+	limit.Cur = 256
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			break
+		}
+		fill = append(fill, f)
+	}
+	restored := false
+	restore = func() {
+		if restored {
+			return
+		}
+		restored = true
+		for _, f := range fill {
+			_ = f.Close()
+		}
+		_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old)
+	}
+	t.Cleanup(restore)
+	return restore
+}
+
+func TestListenerRestsWithoutDescriptors(t *testing.T) {
+	e := newEnv(t, setup{})
+	a := e.listen(guestPort)
+	c := dial(t, a)
+	restore := exhaustDescriptors(t)
+	e.until("pause", func() bool { return e.h.paused != 0 })
+	if at := e.h.NextDeadline(); at != e.now+listenPause {
+		t.Errorf("next try after %v, want %v", time.Duration(at-e.now), time.Duration(listenPause))
+	}
+	if events, err := e.lp.Wait(0); err != nil || len(events) != 0 {
+		t.Errorf("%d events, error %v from a listener that rests", len(events), err)
+	}
+	e.advance(time.Duration(listenPause))
+	if e.h.Len() != 0 {
+		t.Fatal("accepted without descriptor")
+	}
+	restore()
+	e.advance(time.Duration(listenPause))
+	p := e.newPeer(portOf(c.LocalAddr()))
+	p.await(seg{flags: syn, wnd: 65535})
+}
+
+func TestSynIsDroppedWithoutDescriptors(t *testing.T) {
+	e := newEnv(t, setup{})
+	l := hostListener(t, "127.0.0.1", 0)
+	p := e.newPeer(portOf(l.Addr()))
+	restore := exhaustDescriptors(t)
+	p.send(seg{flags: syn, wnd: 65535})
+	p.expect()
+	if got := e.link.Stats.Drops[packet.DropNoSocket]; got != 1 {
+		t.Errorf("%d drops without socket, want 1", got)
+	}
+	p.expectGone()
+	restore()
+	p.connect(l) // the guest tries again
+}
+
+// A guest whose connections all hold data takes no more than the pool has.
+func TestManyStalledHostsShareThePool(t *testing.T) {
+	e := newEnv(t, setup{opts: Options{MaxFlows: 16, HeldChunks: 4}})
+	l := hostListener(t, "127.0.0.1", 4096)
+	var peers []*peer
+	for i := range 8 {
+		p := e.newPeer(portOf(l.Addr()))
+		p.guest = netip.AddrPortFrom(guest4, guestPort+uint16(i))
+		p.connect(l)
+		shrinkSendBuffer(t, e.connOf(p))
+		peers = append(peers, p)
+	}
+	sent := make([]int, len(peers))
+	for range 300 {
+		for i, p := range peers {
+			c := e.connOf(p)
+			n := min(1400, int(c.rcvAdv-p.iss)-1-sent[i])
+			p.send(seg{flags: ack, seq: 1 + sent[i], ack: 1, wnd: 65535, data: pattern(sent[i], n)})
+			sent[i] = int(c.lastAck-p.iss) - 1
+			e.dev.Discard()
+		}
+	}
+	if e.h.pool.left != 0 {
+		t.Errorf("%d chunks left, want all in use", e.h.pool.left)
+	}
+	for i, p := range peers {
+		p.hostReads(pattern(0, sent[i]))
+	}
+	e.until("free pool", func() bool { return e.h.pool.left == len(e.h.pool.meta) })
+}
