@@ -53,9 +53,8 @@ func epollCtl(ep, op, fd int, bits uint32, data uint64) syscall.Errno {
 // EpollWait waits for events. timeout < 0 waits for ever, 0 polls. A signal
 // gives no events and no error.
 func EpollWait(ep int, events []EpollEvent, timeout time.Duration) (int, syscall.Errno) {
-	n, errno := epollPoll(ep, events)
-	if n != 0 || errno != 0 || timeout == 0 {
-		return n, errno
+	if timeout == 0 {
+		return epollPoll(ep, events)
 	}
 	var ts *unix.Timespec
 	if timeout > 0 {

@@ -46,7 +46,7 @@ func (s state) synchronized() bool { return s >= established && s != timeWait }
 func (s state) sentFIN() bool { return s == finWait1 || s == closing || s == lastAck }
 
 // flags are properties of a connection that come and go.
-type flags uint16
+type flags uint32
 
 const (
 	// readable: the host socket may have data or an end of file for the guest.
@@ -69,6 +69,9 @@ const (
 	recovering
 	// timing: rttSeq and rttAt measure a round trip.
 	timing
+	// bulk: more than a few bytes may have waited on the host socket since it
+	// was last empty.
+	bulk
 	// scaled: both ends agreed on window scaling.
 	scaled
 	// resend: the first unacknowledged segment is to be sent again.
@@ -102,6 +105,7 @@ type conn struct {
 	sndWnd                 uint32 // bytes
 	maxWnd                 uint32 // largest sndWnd so far
 	acked                  uint32 // bytes to take off the host socket
+	deferred               uint8  // batches that put that off
 	peekOff                uint32 // the host socket's SO_PEEK_OFF
 	mss                    uint16 // payload bytes per segment to the guest
 	sndShift, rcvShift     uint8
@@ -117,6 +121,7 @@ type conn struct {
 	rcvNxt   seqnum.Value
 	rcvAdv   seqnum.Value // right edge of the window last advertised
 	lastAck  seqnum.Value // acknowledgment number last sent
+	granted  uint32       // window when the kernel was last asked for its room
 	held     uint32       // bytes accepted but not yet taken by the host socket
 	heldHead uint16       // first and last chunk of them, index+1
 	heldTail uint16

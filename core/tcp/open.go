@@ -91,7 +91,7 @@ func (h *Handler) insert(key *flow.Key, fd int, s state) uint32 {
 	c := &h.conns[i]
 	*c = conn{
 		fd: int32(fd), state: s, mss: h.guestMSS(536, key.Guest.Is4()),
-		cwnd: noCwnd, lastFromGuest: h.now, lastActive: h.now,
+		cwnd: noCwnd, granted: maxWindow, lastFromGuest: h.now, lastActive: h.now,
 	}
 	iss := seqnum.Value(h.table.Secret().ISN(key, h.now))
 	c.sndUna, c.sndNxt, c.sndMax, c.recover = iss, iss, iss, iss

@@ -152,7 +152,7 @@ func (h *Handler) Flush(now int64) {
 
 // settle brings one connection up to date after events.
 func (h *Handler) settle(i uint32, c *conn) {
-	if c.acked > 0 && !h.discard(i, c) {
+	if h.discardDue(c) && !h.discard(i, c) {
 		return
 	}
 	if c.has(resend) && !h.resendFirst(i, c) {

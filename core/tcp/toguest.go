@@ -29,6 +29,7 @@ func (h *Handler) toGuest(i uint32, c *conn) bool {
 			room = min(room, int(c.dataEnd()-c.sndNxt))
 		}
 		if room <= 0 {
+			c.set(bulk)
 			return true
 		}
 		b, errno := h.peek(c, min(room, peekLen))
@@ -47,6 +48,9 @@ func (h *Handler) toGuest(i uint32, c *conn) bool {
 			// Less than asked for: the queue is empty, and the kernel reports the
 			// next arrival. With an end of file behind the data it need not.
 			c.clear(readable)
+		}
+		if len(b) >= discardLen || c.has(readable) {
+			c.set(bulk)
 		}
 		if !h.sendData(i, c, b) || !h.mayTransmit(c) {
 			return true
@@ -226,9 +230,32 @@ func (h *Handler) linkRetryAt() int64 {
 	return h.now + h.linkDelay
 }
 
+// discardLen and discardRuns are how many acknowledged bytes, from how many
+// batches, may stay on the host socket of an interactive connection, to save it a
+// system call per round. After more than a few bytes nothing may stay: the
+// kernel opens a closed receive window only when its last buffer is read.
+const (
+	discardLen  = 16 << 10
+	discardRuns = 8
+)
+
+// discardDue tells whether acknowledged bytes are to be taken off the host socket.
+func (h *Handler) discardDue(c *conn) bool {
+	if c.acked == 0 {
+		return false
+	}
+	c.deferred++
+	return c.acked >= discardLen || c.deferred >= discardRuns || c.sndUna != c.sndMax ||
+		h.skipLen > 0 || c.has(bulk|urgent|hostEOF)
+}
+
 // discard takes what the guest has acknowledged off the host socket. False if
 // the connection is gone.
 func (h *Handler) discard(i uint32, c *conn) bool {
+	c.deferred = 0
+	if !c.has(readable) && c.sndUna == c.sndMax {
+		c.clear(bulk)
+	}
 	for c.acked > 0 { // once, unless there is an urgent mark
 		n, errno := sys.Discard(c.fd32(), int(c.acked))
 		if errno != 0 || n == 0 {

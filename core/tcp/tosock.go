@@ -144,6 +144,7 @@ func (h *Handler) fromSockOut(i uint32, c *conn) bool {
 		return false
 	}
 	if c.state.takesData() && h.windowGrew(c) {
+		c.granted = maxWindow // have it looked at again
 		c.set(ackNow)
 	}
 	return true

@@ -55,11 +55,11 @@ func (h *Handler) advertise(c *conn, flags uint8) uint16 {
 		return initialWindow
 	}
 	edge := seqnum.Max(c.rcvAdv, c.rcvNxt)
-	if c.state.takesData() && (c.rcvNxt != c.lastAck || c.has(ackNow)) {
-		// Only where something was received or the window is to be opened: asking the
-		// kernel costs a system call, and most segments to a guest that only
-		// receives would get the same answer.
-		edge = seqnum.Max(edge, c.rcvNxt.Add(seqnum.Size(h.windowFor(c))))
+	if left := uint32(edge - c.rcvNxt); c.state.takesData() && left <= c.granted-c.granted/4 {
+		// Only when a quarter is used: asking the kernel costs a system call, for an
+		// answer that makes no difference to most segments.
+		c.granted = h.windowFor(c)
+		edge = seqnum.Max(edge, c.rcvNxt.Add(seqnum.Size(c.granted)))
 	}
 	units := (uint32(edge-c.rcvNxt) + 1<<c.rcvShift - 1) >> c.rcvShift
 	units = min(units, 65535)
