@@ -162,14 +162,21 @@ func (l *Link) putEthernet() {
 	packet.PutEthernet(l.head[ethOff:], l.guestMAC, l.ourMAC, etherType)
 }
 
+// TSO tells whether the device moves TCP super-frames of the IP version.
+func (l *Link) TSO(v4 bool) bool {
+	if v4 {
+		return l.feat.TSO4
+	}
+	return l.feat.TSO6
+}
+
 func (l *Link) hasGSO(g packet.GSO) bool {
 	switch {
 	case g == packet.GSOUDP:
 		return l.feat.USO
-	case l.head[l3Off]>>4 == 4:
-		return l.feat.TSO4
+	default:
+		return l.TSO(l.head[l3Off]>>4 == 4)
 	}
-	return l.feat.TSO6
 }
 
 // sendOne transmits one frame or super-frame as the device takes it.

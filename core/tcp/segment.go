@@ -42,7 +42,7 @@ func (h *Handler) send(i uint32, c *conn, flags uint8, seq seqnum.Value, payload
 	}
 	if flags&packet.ACK != 0 {
 		h.hdr.Ack = c.rcvNxt
-		h.hdr.Window = h.advertise(c, flags)
+		h.hdr.Window = h.advertise(i, c, flags)
 	}
 	if flags&packet.SYN != 0 {
 		h.hdr.MSS = h.ourMSS(k.Guest.Is4())

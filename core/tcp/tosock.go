@@ -143,7 +143,7 @@ func (h *Handler) fromSockOut(i uint32, c *conn) bool {
 		h.closeHost(c)
 		return false
 	}
-	if c.state.takesData() && h.windowGrew(c) {
+	if c.state.takesData() && h.windowGrew(i, c) {
 		c.granted = maxWindow // have it looked at again
 		c.set(ackNow)
 	}

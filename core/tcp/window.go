@@ -14,6 +14,9 @@ const (
 	// process waits for its turn on a busy processor. A quarter of it costs a
 	// third of the throughput (make bench, tcp-out).
 	maxWindow = 4 << 20
+	// queueSegments is the share of one connection in the tap's queue of 1000
+	// packets (netcfg sets txqueuelen): eight of them fit at full speed.
+	queueSegments = 128
 	// maxInFlight bounds what we send to the guest beyond its acknowledgments. More
 	// adds no speed, only cache misses (make bench, tcp-in).
 	maxInFlight = 1 << 20
@@ -28,7 +31,7 @@ const (
 // windowFor is what we could take from the guest now, in bytes: what is free
 // in the host socket's send buffer, counted in the kernel's way, which
 // charges about 2 % overhead on full segments.
-func (h *Handler) windowFor(c *conn) uint32 {
+func (h *Handler) windowFor(i uint32, c *conn) uint32 {
 	if c.held > 0 || c.fd < 0 {
 		return 0
 	}
@@ -44,12 +47,21 @@ func (h *Handler) windowFor(c *conn) uint32 {
 	if !h.pool.low() {
 		free += overcommit
 	}
-	return min(free, maxWindow)
+	return min(free, h.windowLimit(h.table.Key(i).Guest.Is4()))
+}
+
+// windowLimit bounds the window by what the tap's queue holds: super-frames are
+// few, but where the tap has no TSO, every segment is a packet there.
+func (h *Handler) windowLimit(v4 bool) uint32 {
+	if h.link.TSO(v4) {
+		return maxWindow
+	}
+	return min(maxWindow, queueSegments*uint32(h.ourMSS(v4)))
 }
 
 // advertise decides the window field of a segment to the guest. The right edge
 // never moves left (RFC 9293 section 3.8.6).
-func (h *Handler) advertise(c *conn, flags uint8) uint16 {
+func (h *Handler) advertise(i uint32, c *conn, flags uint8) uint16 {
 	if flags&packet.SYN != 0 {
 		c.rcvAdv = c.rcvNxt.Add(initialWindow)
 		return initialWindow
@@ -58,7 +70,7 @@ func (h *Handler) advertise(c *conn, flags uint8) uint16 {
 	if left := uint32(edge - c.rcvNxt); c.state.takesData() && left <= c.granted-c.granted/4 {
 		// Only when a quarter is used: asking the kernel costs a system call, for an
 		// answer that makes no difference to most segments.
-		c.granted = h.windowFor(c)
+		c.granted = h.windowFor(i, c)
 		edge = seqnum.Max(edge, c.rcvNxt.Add(seqnum.Size(c.granted)))
 	}
 	units := (uint32(edge-c.rcvNxt) + 1<<c.rcvShift - 1) >> c.rcvShift
@@ -69,8 +81,8 @@ func (h *Handler) advertise(c *conn, flags uint8) uint16 {
 
 // windowGrew tells whether an update of the advertised window is worth a
 // segment (RFC 9293 section 3.8.6.2.2): at least two segments or half of the window more.
-func (h *Handler) windowGrew(c *conn) bool {
-	now := h.windowFor(c)
+func (h *Handler) windowGrew(i uint32, c *conn) bool {
+	now := h.windowFor(i, c)
 	before := uint32(c.rcvAdv - c.rcvNxt)
 	if now <= before {
 		return false

@@ -51,6 +51,7 @@ matrix() {
 		in_guest ping -q -c 1 -W 2 -s 1 "$peer"
 		in_guest ping -q -c 1 -W 2 -s 1232 "$peer"
 	done
+	in_guest nstat -asz TcpRetransSegs | tee /dev/stderr | grep -Eq '^TcpRetransSegs +0 '
 	guest_stop
 }
 
