@@ -256,6 +256,7 @@ type modelCase struct {
 	held    int
 	seeds   int
 	inbound bool
+	wrap    bool // both sides' sequence numbers pass 2^32
 }
 
 func TestTransfersThroughSpoiltLink(t *testing.T) {
@@ -276,6 +277,7 @@ func TestTransfersThroughSpoiltLink(t *testing.T) {
 		{name: "no peek offset", feat: all, mss: 1460, gso: 14600, bufLen: 200000, len: 300000, faults: bad, seeds: 4, noPeek: true},
 		{name: "slow host", feat: all, mss: 1460, gso: 14600, bufLen: 200000, len: 300000, faults: bad, seeds: 4, rcvbuf: 4096},
 		{name: "slow host, small pool", feat: all, mss: 1460, gso: 14600, bufLen: 200000, len: 300000, seeds: 4, rcvbuf: 4096, held: 1},
+		{name: "numbers that wrap", feat: all, mss: 1460, gso: 14600, bufLen: 200000, len: 300000, faults: bad, seeds: 4, wrap: true},
 		{name: "nothing to say", feat: all, mss: 1460, bufLen: 60000, len: 0, faults: worse, seeds: 6},
 	} {
 		for seed := range tt.seeds {
@@ -322,12 +324,26 @@ func openForModel(e *env, tt modelCase) *peer {
 	l := hostListener(e.t, "127.0.0.1", tt.rcvbuf)
 	p := e.newPeer(portOf(l.Addr()))
 	p.mss, p.shift = tt.mss, windowShift
+	if tt.wrap {
+		p.wrapSoon(100000)
+	}
 	p.send(seg{flags: syn, wnd: 8000})
 	p.host = accept(e.t, l)
 	p.await(seg{flags: syn | ack, ack: 1, wnd: 65535})
+	if tt.wrap && p.irs <= 1<<31 {
+		e.t.Fatalf("our initial sequence number is %d, want one that wraps soon", p.irs)
+	}
 	p.send(seg{flags: ack, seq: 1, ack: 1, wnd: 1000})
 	p.got()
 	return p
+}
+
+// wrapSoon makes both initial sequence numbers lie n before 2^32; ours is a hash
+// plus the clock.
+func (p *peer) wrapSoon(n seqnum.Value) {
+	p.iss = -n
+	hash := seqnum.Value(p.h.table.Secret().ISN(p.key(), 0))
+	p.now = 1<<40 + int64(-n-hash)<<8
 }
 
 // run drives both ends until both streams have ended. While the host's kernel has

@@ -83,32 +83,41 @@ func TestFailedConnect(t *testing.T) {
 		{name: "no neighbour", errno: syscall.EHOSTUNREACH, typ4: 3, code4: 1, typ6: 1, code6: 3},
 		{name: "forbidden", errno: syscall.EACCES, typ4: 3, code4: 13, typ6: 1, code6: 1},
 	} {
-		for _, v4 := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s, IPv4 %v", tt.name, v4), func(t *testing.T) {
+		for n := range 4 {
+			v4, late := n&1 == 0, n&2 != 0
+			t.Run(fmt.Sprintf("%s, IPv4 %v, late %v", tt.name, v4, late), func(t *testing.T) {
 				typ, code := tt.typ6, tt.code6
 				if v4 {
 					typ, code = tt.typ4, tt.code4
 				}
-				testFailedConnect(t, v4, tt.errno, typ, code, tt.silent)
+				testFailedConnect(t, v4, late, tt.errno, typ, code, tt.silent)
 			})
 		}
 	}
 }
 
-// testFailedConnect lets the host's attempt fail with errno as connect(2) would
-// report it at once.
-func testFailedConnect(t *testing.T, v4 bool, errno syscall.Errno, typ, code uint8, silent bool) {
+// testFailedConnect lets the host's attempt fail with errno, at once or later.
+func testFailedConnect(t *testing.T, v4, late bool, errno syscall.Errno, typ, code uint8, silent bool) {
 	e := newEnv(t, setup{})
-	p := e.newPeer(80)
+	l := hostListener(t, "127.0.0.1", 0)
+	p := e.newPeer(portOf(l.Addr()))
 	if !v4 {
-		p.guest, p.remote = netip.AddrPortFrom(guest6, guestPort), netip.AddrPortFrom(gateway6, 80)
+		l = hostListener(t, "::1", 0)
+		p.guest, p.remote = netip.AddrPortFrom(guest6, guestPort), netip.AddrPortFrom(gateway6, portOf(l.Addr()))
 	}
 	p.inject(seg{flags: syn, wnd: 65535})
-	if drop, recvErrno := e.link.Recv(e.slots[0], &e.pkts[0]); drop != packet.DropNone || recvErrno != 0 {
-		t.Fatalf("Recv = %v, %v", drop, recvErrno)
+	if late {
+		e.fromTap()
+		i, c := e.live()
+		e.h.connectFailed(i, c, errno)
+	} else {
+		if drop, recvErrno := e.link.Recv(e.slots[0], &e.pkts[0]); drop != packet.DropNone || recvErrno != 0 {
+			t.Fatalf("Recv = %v, %v", drop, recvErrno)
+		}
+		s, _ := packet.ParseTCP(e.pkts[0].L4)
+		e.h.refuse(&e.pkts[0], s, errno)
 	}
-	s, _ := packet.ParseTCP(e.pkts[0].L4)
-	e.h.refuse(&e.pkts[0], s, errno)
+	e.expectGone()
 	switch frames := e.dev.Take(t); {
 	case silent:
 		if len(frames) != 0 {
