@@ -375,3 +375,40 @@ func TestRefusedAckComesLater(t *testing.T) {
 		p.expect(pureAck(1, 5))
 	}
 }
+
+// Waiting for room in the send buffer costs system calls: only where the window is
+// tight, not where it cannot be larger.
+func TestRoomIsWatchedWhereTheWindowIsTight(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		setup setup
+		shift int8
+		slow  bool
+		want  bool
+	}{
+		{"usual", setup{}, 7, false, false},
+		{"no window scale", setup{}, -1, false, false},
+		{"small packets without offload", setup{plain: true, mtu: 300}, 7, false, false},
+		{"host that does not read", setup{}, 7, true, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := newEnv(t, tt.setup)
+			l := hostListener(t, "127.0.0.1", 0)
+			p := e.newPeer(portOf(l.Addr()))
+			p.shift = tt.shift
+			p.connect(l)
+			_, c := e.live()
+			n := 1
+			if tt.slow {
+				shrinkSendBuffer(t, c)
+				n = 100
+			}
+			for i := range n {
+				p.send(seg{flags: ack, seq: 1 + 1000*i, ack: 1, wnd: 65535, data: pattern(1000*i, 1000)})
+			}
+			if got := c.has(wantOut); got != tt.want {
+				t.Errorf("waits for room: %v, want %v", got, tt.want)
+			}
+		})
+	}
+}

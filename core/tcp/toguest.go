@@ -39,7 +39,7 @@ func (h *Handler) toGuest(i uint32, c *conn) bool {
 		}
 		if len(b) == 0 {
 			c.clear(readable)
-			if !c.has(hostErr) {
+			if c.state.sendsData() && !c.has(hostErr) {
 				h.sendFIN(i, c)
 			}
 			return true

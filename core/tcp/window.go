@@ -106,9 +106,15 @@ func (h *Handler) acknowledge(i uint32, c *conn) {
 	if c.has(ackNow) {
 		c.ackAt = h.linkRetryAt()
 	}
-	if c.state.takesData() && uint32(c.rcvAdv-c.rcvNxt) < overcommit {
+	if c.state.takesData() && h.tight(i, c) {
 		h.watchOut(i, c) // a guest that keeps to it may never make a write come out short
 	}
+}
+
+// tight tells whether the advertised window is small, by what it can be.
+func (h *Handler) tight(i uint32, c *conn) bool {
+	largest := min(h.windowLimit(h.table.Key(i).Guest.Is4()), 65535<<c.rcvShift)
+	return uint32(c.rcvAdv-c.rcvNxt) < min(overcommit, largest/2)
 }
 
 // dataReceived decides when data from the guest is acknowledged: at the end of
