@@ -21,7 +21,6 @@ const maxFrames = 300
 type script struct {
 	*env
 	in   []byte
-	port uint16
 	l    *net.TCPListener
 	addr *net.TCPAddr // of the handler's own listener
 
@@ -311,23 +310,37 @@ var scriptSeeds = []struct {
 	in     []byte
 	states []state // that must be reached
 }{
-	{"guest closes", steps(0, stepSyn, stepAccept, stepWait, stepAck, stepData, stepRead, stepFin, stepShut, stepWait, stepAck),
-		[]state{synRcvd, established, closeWait, lastAck}},
-	{"host closes", steps(0, stepSyn, stepAccept, stepWait, stepAck, stepWrite, stepAck, stepShut, stepWait, stepAck, stepFin, stepSecond),
-		[]state{finWait1, finWait2, timeWait}},
-	{"both close", steps(1, stepSyn, stepAccept, stepWait, stepAck, stepShut, stepWait, []byte{1, 0, ack | fin, 0x18, 255, 0}, stepAck, stepSecond),
-		[]state{finWait1, closing, timeWait}},
+	{
+		"guest closes", steps(0, stepSyn, stepAccept, stepWait, stepAck, stepData, stepRead, stepFin, stepShut, stepWait, stepAck),
+		[]state{synRcvd, established, closeWait, lastAck},
+	},
+	{
+		"host closes", steps(0, stepSyn, stepAccept, stepWait, stepAck, stepWrite, stepAck, stepShut, stepWait, stepAck, stepFin, stepSecond),
+		[]state{finWait1, finWait2, timeWait},
+	},
+	{
+		"both close", steps(1, stepSyn, stepAccept, stepWait, stepAck, stepShut, stepWait, []byte{1, 0, ack | fin, 0x18, 255, 0}, stepAck, stepSecond),
+		[]state{finWait1, closing, timeWait},
+	},
 	{"inbound", steps(2, stepDial, stepWait, stepSynAck, []byte{0, 9, 0, 90}, stepWait, stepAck0), []state{synSent, established}},
 	{"inbound, both open", steps(4, stepDial, stepWait, stepSynOnly, stepAck0), []state{synSent, synRcvd, established}},
-	{"inbound, silent", steps(0, stepDial, stepWait, stepTimer, stepTimer, stepTimer, stepTimer, stepTimer, stepTimer, stepTimer, stepTimer),
-		[]state{synSent}},
-	{"loss", steps(0, stepSyn, stepAccept, stepWait, stepAck, stepWrite, stepWait, stepGap, stepGap, stepTimer, stepTimer, stepSecond, stepReset),
-		[]state{established}},
-	{"closed window", steps(1, stepSyn, stepAccept, stepWait, stepAck, stepClosed, stepWrite, stepWait, stepTimer, stepTimer, stepAck),
-		[]state{established}},
+	{
+		"inbound, silent", steps(0, stepDial, stepWait, stepTimer, stepTimer, stepTimer, stepTimer, stepTimer, stepTimer, stepTimer, stepTimer),
+		[]state{synSent},
+	},
+	{
+		"loss", steps(0, stepSyn, stepAccept, stepWait, stepAck, stepWrite, stepWait, stepGap, stepGap, stepTimer, stepTimer, stepSecond, stepReset),
+		[]state{established},
+	},
+	{
+		"closed window", steps(1, stepSyn, stepAccept, stepWait, stepAck, stepClosed, stepWrite, stepWait, stepTimer, stepTimer, stepAck),
+		[]state{established},
+	},
 	{"full link", steps(2, stepSyn, stepAccept, stepWait, stepAck, stepRefuse, stepWrite, stepWait, stepSecond, stepAck), []state{established}},
-	{"many bytes to a slow host", steps(0, stepSyn, stepAccept, stepWait, stepAck, stepData, stepData, stepData, stepData, stepRead, stepFin),
-		[]state{closeWait}},
+	{
+		"many bytes to a slow host", steps(0, stepSyn, stepAccept, stepWait, stepAck, stepData, stepData, stepData, stepData, stepRead, stepFin),
+		[]state{closeWait},
+	},
 }
 
 func TestScriptsReachTheirStates(t *testing.T) {

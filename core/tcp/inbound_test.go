@@ -1,0 +1,105 @@
+package tcp
+
+import (
+	"net/netip"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pasta-net/pasta/core/packet"
+)
+
+func TestSynIsSentAgainThenReset(t *testing.T) {
+	p := newEnv(t, setup{}).called()
+	checkSynRetries(t, p, seg{flags: syn, wnd: 65535}, seg{flags: rst, seq: 1})
+	p.hostGetsEnd(syscall.ECONNRESET)
+	p.expectGone()
+}
+
+func TestInboundConnection(t *testing.T) {
+	p := newEnv(t, setup{}).inbound()
+	p.hostSends("hello")
+	p.await(data(1, 1, "hello"))
+	p.send(seg{flags: ack | psh, seq: 1, ack: 6, wnd: 65535, data: "world"})
+	p.hostGets("world")
+	p.expect(pureAck(6, 6))
+}
+
+func TestInboundRefusedByGuest(t *testing.T) {
+	p := newEnv(t, setup{}).called()
+	p.send(seg{flags: rst | ack, ack: 1})
+	p.expect()
+	p.hostGetsEnd(syscall.ECONNRESET)
+	p.expectGone()
+}
+
+func TestSynSent(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		in    seg
+		want  []seg
+		state state // closed: the connection is gone
+	}{
+		{"SYN,ACK", seg{flags: syn | ack, ack: 1, wnd: 100}, []seg{pureAck(1, 1)}, established},
+		{"SYN,ACK of something else", seg{flags: syn | ack, ack: 7, wnd: 100}, []seg{{flags: rst, seq: 7}}, synSent},
+		{"ACK without SYN", seg{flags: ack, seq: 1, ack: 1, wnd: 100}, nil, synSent},
+		{"ACK of something else", seg{flags: ack, seq: 1, ack: 2, wnd: 100}, []seg{{flags: rst, seq: 2}}, synSent},
+		{"RST", seg{flags: rst}, nil, synSent},
+		{"RST,ACK of something else", seg{flags: rst | ack, ack: 2}, nil, synSent},
+		{"RST,ACK", seg{flags: rst | ack, ack: 1}, nil, closed},
+		{"SYN", seg{flags: syn, wnd: 100}, []seg{{flags: syn | ack, ack: 1, wnd: 65535}}, synRcvd},
+		{"FIN", seg{flags: fin}, nil, synSent},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newEnv(t, setup{}).called()
+			p.send(tt.in)
+			p.expect(tt.want...)
+			checkState(t, p.env, tt.state)
+		})
+	}
+}
+
+func TestSimultaneousOpen(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		in   seg
+	}{
+		{"guest answers with SYN,ACK", seg{flags: syn | ack, ack: 1, wnd: 65535}}, // RFC 9293 figure 7
+		{"guest answers with ACK", seg{flags: ack, seq: 1, ack: 1, wnd: 65535}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newEnv(t, setup{}).called()
+			p.send(seg{flags: syn, wnd: 65535})
+			p.expect(seg{flags: syn | ack, ack: 1, wnd: 65535})
+			p.send(tt.in)
+			checkState(t, p.env, established)
+			p.got()
+			p.send(seg{flags: ack | psh, seq: 1, ack: 1, wnd: 65535, data: "x"})
+			p.hostGets("x")
+			p.expect(pureAck(1, 2))
+		})
+	}
+}
+
+func TestFlowTableFull(t *testing.T) {
+	e := newEnv(t, setup{opts: Options{MaxFlows: 1}})
+	a := e.listen(guestPort)
+	p := e.outbound()
+	q := e.newPeer(p.remote.Port())
+	q.guest = netip.AddrPortFrom(guest4, guestPort+1)
+	q.send(seg{flags: syn, wnd: 65535})
+	q.expect()
+	if got := e.link.Stats.Drops[packet.DropTableFull]; got != 1 {
+		t.Errorf("%d drops for a full table, want 1", got)
+	}
+	c := dial(t, a)
+	e.until("pause of the listener", func() bool { return e.h.paused != 0 })
+	e.turn(0)
+	if e.dev.Sent() != 0 {
+		t.Fatal("the client was accepted although the table is full")
+	}
+	p.send(seg{flags: rst, seq: 1})
+	e.advance(time.Duration(listenPause))
+	q = e.newPeer(portOf(c.LocalAddr()))
+	q.await(seg{flags: syn, wnd: 65535})
+}
