@@ -252,3 +252,25 @@ func TestSynWithDataIsSynAlone(t *testing.T) {
 	p.hostGets("early")
 	p.expect(pureAck(1, 6))
 }
+
+// A host that has said everything and closed before we see that it is connected:
+// that is one event, and there will be no other.
+func TestHostClosesAtOnce(t *testing.T) {
+	for _, text := range []string{"banner", ""} {
+		e := newEnv(t, setup{})
+		l := hostListener(t, "127.0.0.1", 0)
+		p := e.newPeer(portOf(l.Addr()))
+		p.inject(seg{flags: syn, wnd: 65535})
+		e.fromTap()
+		p.host = accept(t, l)
+		p.hostSends(text)
+		_ = p.host.CloseWrite()
+		p.await(seg{flags: syn | ack, ack: 1, wnd: 65535})
+		p.send(seg{flags: ack, seq: 1, ack: 1, wnd: 65535})
+		var want []seg
+		if text != "" {
+			want = append(want, data(1, 1, text))
+		}
+		p.await(append(want, seg{flags: fin | ack, seq: 1 + len(text), ack: 1, wnd: anyWnd})...)
+	}
+}

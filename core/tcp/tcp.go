@@ -180,6 +180,7 @@ func (h *Handler) FromSock(i uint32, gen uint16, bits uint32, now int64) {
 	if c.fd < 0 {
 		return
 	}
+	c.note(bits)
 	if c.state == connecting {
 		h.connected(i, c)
 		return
@@ -187,19 +188,23 @@ func (h *Handler) FromSock(i uint32, gen uint16, bits uint32, now int64) {
 	if bits&loop.Out != 0 && !h.fromSockOut(i, c) {
 		return
 	}
+	h.touch(i, c)
+}
+
+// note remembers what an event of the host socket says. With edges it is said once.
+func (c *conn) note(bits uint32) {
 	if bits&(loop.In|loop.Rdh|loop.Hup|loop.Err) != 0 {
 		c.set(readable)
-		if bits&(loop.Rdh|loop.Hup|loop.Err) != 0 {
-			c.set(hostEOF)
-		}
-		if bits&loop.Err != 0 {
-			c.set(hostErr)
-		}
-		if bits&loop.Pri != 0 {
-			c.set(urgent)
-		}
 	}
-	h.touch(i, c)
+	if bits&(loop.Rdh|loop.Hup|loop.Err) != 0 {
+		c.set(hostEOF)
+	}
+	if bits&loop.Err != 0 {
+		c.set(hostErr)
+	}
+	if bits&loop.Pri != 0 {
+		c.set(urgent)
+	}
 }
 
 // Backlog tells whether connections wait for their next share of a turn; the
