@@ -112,6 +112,7 @@ func (h *Handler) closeHost(c *conn) {
 	c.acked = 0
 	sys.Close(c.fd32())
 	c.fd = -1
+	c.clear(hostErr)
 }
 
 // release frees everything that belongs to connection i.

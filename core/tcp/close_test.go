@@ -6,6 +6,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/pasta-net/pasta/core/loop"
 )
 
 func TestGuestClosesFirst(t *testing.T) {
@@ -374,4 +376,18 @@ func (p *peer) hostReads(want string) {
 		off += n
 		p.turn(0)
 	}
+}
+
+// An error of the host socket that is seen in the turn in which that is closed is
+// no reason to skip TIME-WAIT.
+func TestHostErrorWithLastFin(t *testing.T) {
+	p := newEnv(t, setup{}).outbound()
+	_ = p.host.CloseWrite()
+	p.await(seg{flags: fin | ack, seq: 1, ack: 1, wnd: anyWnd})
+	p.send(seg{flags: ack, seq: 1, ack: 2, wnd: 65535})
+	_, c := p.live()
+	c.note(loop.Err)
+	p.send(seg{flags: fin | ack, seq: 1, ack: 2, wnd: 65535})
+	p.expect(pureAck(2, 2))
+	checkState(t, p.env, timeWait)
 }
