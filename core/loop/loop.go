@@ -47,6 +47,7 @@ type Loop struct {
 	now          int64
 	raw          [maxEvents]sys.EpollEvent
 	events       [maxEvents]Event
+	trust        int // in polling before sleeping, see await
 
 	mu     sync.Mutex // guards the fields below
 	inbox  []func()
@@ -111,7 +112,7 @@ func (l *Loop) Wait(deadline int64) ([]Event, error) {
 	if deadline != NoDeadline {
 		timeout = max(0, time.Duration(deadline)-time.Since(l.start))
 	}
-	n, errno := sys.EpollWait(l.epfd, l.raw[:], timeout)
+	n, errno := l.await(timeout)
 	if errno != 0 {
 		return nil, fmt.Errorf("wait for events: %w", errno)
 	}

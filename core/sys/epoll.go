@@ -99,6 +99,9 @@ func ignoreEINTR(errno syscall.Errno) syscall.Errno {
 	return errno
 }
 
+// Yield lets other runnable threads of this processor go first (sched_yield(2)).
+func Yield() { _, _, _ = syscall.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }
+
 // Eventfd makes a non-blocking eventfd for waking a loop.
 func Eventfd() (int, error) { return unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK) }
 

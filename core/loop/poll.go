@@ -1,0 +1,55 @@
+package loop
+
+import (
+	"syscall"
+	"time"
+
+	"github.com/pasta-net/pasta/core/sys"
+)
+
+const (
+	// pollFor is how long Wait polls before it sleeps, when that is likely to pay:
+	// sleeping and being woken costs more than this on a virtual machine (make
+	// bench, rr).
+	pollFor = 50 * time.Microsecond
+	// soon is a wait, the cost of sleeping included, that polling would have
+	// shortened.
+	soon = 2 * pollFor
+	// maxTrust bounds how many disappointments in a row it takes to stop polling.
+	maxTrust = 4
+)
+
+// await waits for events like sys.EpollWait, but polls for a moment first while
+// events keep coming soon after each other. Between looks it yields, so that whoever
+// makes the next event gets the processor. After a few waits that were longer it
+// no longer polls: an idle run, or one with an event now and then, only sleeps.
+func (l *Loop) await(timeout time.Duration) (int, syscall.Errno) {
+	if timeout == 0 {
+		return sys.EpollWait(l.epfd, l.raw[:], 0)
+	}
+	start := time.Since(l.start)
+	waited := time.Duration(0)
+	for l.trust > 0 && waited < pollFor && (timeout < 0 || waited < timeout) {
+		sys.Yield()
+		if n, errno := sys.EpollWait(l.epfd, l.raw[:], 0); n != 0 || errno != 0 {
+			l.learn(true)
+			return n, errno
+		}
+		waited = time.Since(l.start) - start
+	}
+	if timeout > 0 {
+		timeout = max(timeout-waited, 0)
+	}
+	n, errno := sys.EpollWait(l.epfd, l.raw[:], timeout)
+	l.learn(n > 0 && time.Since(l.start)-start < soon)
+	return n, errno
+}
+
+// learn notes whether polling paid, or would have.
+func (l *Loop) learn(paid bool) {
+	if paid {
+		l.trust = min(l.trust+1, maxTrust)
+	} else {
+		l.trust = max(l.trust-1, 0)
+	}
+}
