@@ -15,3 +15,7 @@ const (
 	ShutRd = unix.SHUT_RD
 	ShutWr = unix.SHUT_WR
 )
+
+// TCPNotsentLowat is the socket option that bounds unsent data on a TCP socket below
+// its send buffer (tcp(7), net.ipv4.tcp_notsent_lowat).
+const TCPNotsentLowat = unix.TCP_NOTSENT_LOWAT

@@ -412,3 +412,46 @@ func TestRoomIsWatchedWhereTheWindowIsTight(t *testing.T) {
 		})
 	}
 }
+
+// What the window offers must find room, with the send buffer that the kernel tunes
+// too, and whatever net.ipv4.tcp_notsent_lowat says.
+func TestWholeWindowFindsRoom(t *testing.T) {
+	e := newEnv(t, setup{opts: Options{HeldChunks: 4}})
+	p := e.outboundTo(hostListener(t, "127.0.0.1", 65536))
+	_, c := e.live()
+	sent := 0
+	for n := 0; c.held == 0 && n < 2000; n++ {
+		part := pattern(sent, min(8000, int(c.rcvAdv-c.rcvNxt)))
+		p.send(seg{flags: ack, seq: 1 + sent, ack: 1, wnd: 65535, data: part})
+		sent += len(part)
+		p.got()
+	}
+	for left := int(c.rcvAdv - c.rcvNxt); left > 0; left = int(c.rcvAdv - c.rcvNxt) {
+		part := pattern(sent, min(8000, left))
+		p.send(seg{flags: ack, seq: 1 + sent, ack: 1, wnd: 65535, data: part})
+		sent += len(part)
+		if p.got(); p.h.Stats.Dropped != 0 {
+			t.Fatalf("%d bytes within the window dropped, %d held", p.h.Stats.Dropped, c.held)
+		}
+	}
+	p.hostReads(pattern(0, sent))
+}
+
+func TestHostSocketOptions(t *testing.T) {
+	for name, p := range map[string]*peer{"outbound": newEnv(t, setup{}).outbound(), "inbound": newEnv(t, setup{}).inbound()} {
+		_, c := p.live()
+		for _, o := range []struct {
+			name             string
+			level, opt, want int
+		}{
+			{"TCP_NODELAY", syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1},
+			{"SO_KEEPALIVE", syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1},
+			{"SO_OOBINLINE", syscall.SOL_SOCKET, syscall.SO_OOBINLINE, 1},
+			{"TCP_NOTSENT_LOWAT", syscall.IPPROTO_TCP, sys.TCPNotsentLowat, -1},
+		} {
+			if got, errno := sys.GetInt(c.fd32(), o.level, o.opt); errno != 0 || got != o.want {
+				t.Errorf("%s: %s is %d, %v, want %d", name, o.name, got, errno, o.want)
+			}
+		}
+	}
+}

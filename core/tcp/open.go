@@ -80,6 +80,9 @@ func (h *Handler) setUp(fd int) {
 	// Urgent data stays in the stream (RFC 6093); taken out of it, it would make the
 	// peek offset point beside what is discarded.
 	_ = sys.SetInt(fd, syscall.SOL_SOCKET, syscall.SO_OOBINLINE, 1)
+	// The windows that we advertise count on the whole send buffer, whatever
+	// net.ipv4.tcp_notsent_lowat leaves of it. -1 is the kernel's "no limit".
+	_ = sys.SetInt(fd, syscall.IPPROTO_TCP, sys.TCPNotsentLowat, -1)
 	if h.skipLen == 0 {
 		_ = sys.SetPeekOff(fd, 0)
 	}
@@ -132,9 +135,9 @@ func (h *Handler) guestMSS(asked uint16, v4 bool) uint16 {
 }
 
 // connected goes on when the host socket has connected or failed to.
-func (h *Handler) connected(i uint32, c *conn) {
-	if errno := sys.SocketError(c.fd32()); errno != 0 {
-		h.connectFailed(i, c, errno)
+func (h *Handler) connected(i uint32, c *conn, bits uint32) {
+	if bits&(loop.Err|loop.Hup) != 0 {
+		h.connectFailed(i, c, sys.SocketError(c.fd32()))
 		return
 	}
 	c.state = synRcvd
