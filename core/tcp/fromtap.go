@@ -216,13 +216,15 @@ func (h *Handler) finReceived(i uint32, c *conn, at seqnum.Value) {
 	c.rcvNxt++
 	c.set(guestFIN | ackNow)
 	c.lastActive = h.now
-	h.shutdownHost(c)
 	switch c.state {
 	case established:
 		c.state = closeWait
 	case finWait1:
 		c.state = closing
 	default: // finWait2
-		h.enterTimeWait(i, c)
+		h.enterTimeWait(i, c) // closes the socket, unless data is held
+	}
+	if c.fd >= 0 {
+		h.shutdownHost(c)
 	}
 }

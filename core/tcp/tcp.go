@@ -182,7 +182,7 @@ func (h *Handler) FromSock(i uint32, gen uint16, bits uint32, now int64) {
 	}
 	c.note(bits)
 	if c.state == connecting {
-		h.connected(i, c)
+		h.connected(i, c, bits)
 		return
 	}
 	if bits&loop.Out != 0 && !h.fromSockOut(i, c) {
