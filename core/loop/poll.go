@@ -11,7 +11,7 @@ const (
 	// pollFor is how long Wait polls before it sleeps, when that is likely to pay:
 	// sleeping and being woken costs more than this on a virtual machine (make
 	// bench, rr).
-	pollFor = 50 * time.Microsecond
+	pollFor = 100 * time.Microsecond
 	// soon is a wait, the cost of sleeping included, that polling would have
 	// shortened.
 	soon = 2 * pollFor

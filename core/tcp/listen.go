@@ -28,6 +28,7 @@ type listener struct {
 // AddListener starts accepting on l.FD, a listening socket that now belongs to h.
 func (h *Handler) AddListener(l config.Listener) error {
 	i := uint32(len(h.listeners))
+	setUp(l.FD)
 	h.listeners = append(h.listeners, listener{Listener: l})
 	if errno := h.loop.Add(l.FD, loop.In, loop.MakeToken(loop.KindTCPListen, 0, i)); errno != 0 {
 		return fmt.Errorf("watch listener of port %d: %w", l.Port, errno)
@@ -94,7 +95,7 @@ func (h *Handler) accepted(l *listener, fd int, peer *sys.SockAddr) {
 		resetClose(fd)
 		return
 	}
-	h.setUp(fd)
+	h.startPeeking(fd)
 	i := h.insert(&key, fd, synSent)
 	c := &h.conns[i]
 	c.set(scaled)

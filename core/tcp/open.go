@@ -58,7 +58,8 @@ func (h *Handler) hostSocket(host packet.Addr) (int, syscall.Errno) {
 	if errno != 0 {
 		return -1, errno
 	}
-	h.setUp(fd)
+	setUp(fd)
+	h.startPeeking(fd)
 	if f := h.nat.Family(host); !host.IsLoopback() {
 		// As upstream, a source that cannot be had is not fatal: the kernel
 		// chooses then.
@@ -73,16 +74,21 @@ func (h *Handler) hostSocket(host packet.Addr) (int, syscall.Errno) {
 	return fd, 0
 }
 
-// setUp sets the options of every host socket. None is vital.
-func (h *Handler) setUp(fd int) {
+// setUp sets the options of every host socket: on those that connect, and on
+// listeners, which pass them on to what they accept. None is vital.
+func setUp(fd int) {
 	_ = sys.SetInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
 	_ = sys.SetInt(fd, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1)
-	// Urgent data stays in the stream (RFC 6093); taken out of it, it would make the
-	// peek offset point beside what is discarded.
-	_ = sys.SetInt(fd, syscall.SOL_SOCKET, syscall.SO_OOBINLINE, 1)
 	// The windows that we advertise count on the whole send buffer, whatever
 	// net.ipv4.tcp_notsent_lowat leaves of it. -1 is the kernel's "no limit".
 	_ = sys.SetInt(fd, syscall.IPPROTO_TCP, sys.TCPNotsentLowat, -1)
+}
+
+// startPeeking prepares the way in which data is read. Accepted sockets do not inherit it.
+func (h *Handler) startPeeking(fd int) {
+	// Urgent data stays in the stream (RFC 6093); taken out of it, it would make the
+	// peek offset point beside what is discarded.
+	_ = sys.SetInt(fd, syscall.SOL_SOCKET, syscall.SO_OOBINLINE, 1)
 	if h.skipLen == 0 {
 		_ = sys.SetPeekOff(fd, 0)
 	}
