@@ -95,6 +95,9 @@ func decideFamily(host HostState, rc resolv.Conf, fo familyOptions) familyPlan {
 		MapHostLoopback: mapHostLoopback(fo, gateway), MapGuestAddr: fo.mapGuestAddr,
 		Outbound: fo.outbound, OutboundIf: fo.outboundIf,
 	}
+	if fo.family == rtnl.IPv6 && p.template != noTemplate {
+		p.core.Scope = uint32(p.template)
+	}
 	decideDNS(&p.core, fo, rc)
 	p.install(host, fo, usable, guest)
 	return p

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/pasta-net/pasta/netcfg/resolv"
 	"github.com/pasta-net/pasta/netcfg/rtnl"
 )
 
@@ -193,5 +194,23 @@ func TestClassBits(t *testing.T) {
 				t.Errorf("classBits: got %d, want %d", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestLinkLocalDestinationsAreLookedForOnTheTemplate(t *testing.T) {
+	host := loadHost(t, "normal")
+	link, ok := host.linkNamed("vH")
+	if !ok {
+		t.Fatal("the recorded host has no vH")
+	}
+	p := decideFamily(host, resolv.Conf{}, Options{V6: true}.family(rtnl.IPv6))
+	if p.core.Scope != uint32(link.Index) {
+		t.Errorf("scope: got %d, want index %d of the template", p.core.Scope, link.Index)
+	}
+	if p := decideFamily(host, resolv.Conf{}, Options{V4: true}.family(rtnl.IPv4)); p.core.Scope != 0 {
+		t.Errorf("IPv4 scope: got %d, want none", p.core.Scope)
+	}
+	if p := decideFamily(HostState{}, resolv.Conf{}, Options{V6: true}.family(rtnl.IPv6)); p.core.Scope != 0 {
+		t.Errorf("scope in local mode: got %d, want none", p.core.Scope)
 	}
 }
