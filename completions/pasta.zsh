@@ -29,7 +29,7 @@ _arguments -s -S -A '-*' \
     '*--stats=[Print event counters at most every SECONDS, if anything happened; needs --foreground before it]:SECONDS: ' \
     '*-c+[Serve changes of forwards on the socket PATH (not supported yet)]:PATH:_files' \
     '*--conf-path=[Serve changes of forwards on the socket PATH (not supported yet)]:PATH:_files' \
-    '*--chroot-fallback[Use chroot where pivot_root fails (not supported yet)]' \
+    '*--chroot-fallback[Use chroot where pivot_root fails, as with an initramfs as root]' \
     '*-h[Print this help on standard output and exit]' \
     '*--help[Print this help on standard output and exit]' \
     '*--version[Print the version on standard output and exit]' \

@@ -25,11 +25,14 @@ const childEnv = "PASTA_ISOLATE_CHILD"
 // they return is an error for the test.
 var scenarios = map[string]func() error{
 	"sandbox": checkSandbox,
-	"close":   checkCloseInherited,
-	"stdio":   checkReplaceStdio,
-	"parent":  endAfterChild,
-	"die":     dieWithParent,
-	"user":    checkBecomeUser,
+	"chroot":  checkChrootFallback,
+
+	"norights": checkWithoutRights,
+	"close":    checkCloseInherited,
+	"stdio":    checkReplaceStdio,
+	"parent":   endAfterChild,
+	"die":      dieWithParent,
+	"user":     checkBecomeUser,
 }
 
 func TestMain(m *testing.M) {
@@ -84,7 +87,7 @@ func TestSandbox(t *testing.T) {
 
 func checkSandbox() error {
 	before := spinThreads()
-	if err := Sandbox(CapNetBindService | CapSysAdmin); err != nil {
+	if err := Sandbox(CapNetBindService|CapSysAdmin, false); err != nil {
 		return err
 	}
 	names, err := os.ReadDir("/")
@@ -101,6 +104,32 @@ func checkSandbox() error {
 		if err := check(); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func TestChrootFallback(t *testing.T) {
+	c := child("chroot")
+	inNewNamespaces(c, syscall.CLONE_NEWNS)
+	run(t, c)
+}
+
+// checkChrootFallback plays a kernel that refuses to pivot, as it does when the root is
+// an initramfs.
+func checkChrootFallback() error {
+	refuse := func(string, string) error { return syscall.EINVAL }
+	if err := mountEmptyRoot(); err != nil {
+		return err
+	}
+	if err := enterEmptyRoot(refuse, false); !errors.Is(err, syscall.EINVAL) {
+		return fmt.Errorf("without fallback: got %v, want EINVAL", err)
+	}
+	if err := enterEmptyRoot(refuse, true); err != nil {
+		return fmt.Errorf("with fallback: %w", err)
+	}
+	names, err := os.ReadDir("/")
+	if err != nil || len(names) != 0 {
+		return fmt.Errorf("root directory: got %v, %v, want it empty", names, err)
 	}
 	return nil
 }
@@ -136,12 +165,18 @@ func checkThread() error {
 }
 
 func TestSandboxWithoutRights(t *testing.T) {
+	c := child("norights")
 	if os.Getuid() == 0 {
-		t.Skip("root may do it, and it cannot be undone")
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	}
-	if err := Sandbox(0); !errors.Is(err, syscall.EPERM) {
-		t.Errorf("sandbox of an ordinary user: got %v, want EPERM", err)
+	run(t, c)
+}
+
+func checkWithoutRights() error {
+	if err := Sandbox(0, false); !errors.Is(err, syscall.EPERM) {
+		return fmt.Errorf("sandbox of an ordinary user: got %v, want EPERM", err)
 	}
+	return nil
 }
 
 func TestCloseInherited(t *testing.T) {

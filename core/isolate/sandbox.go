@@ -29,9 +29,13 @@ const (
 // need: the file system, capabilities except keep (a bit for each, as in
 // capabilities(7)), the ways to get new ones, and the view of others into it.
 // Descriptors stay usable. The process is in a mount namespace of its own and has
-// CAP_SYS_ADMIN there. It must not use cgo.
-func Sandbox(keep uint64) error {
-	if err := emptyRoot(); err != nil {
+// CAP_SYS_ADMIN there. It must not use cgo. Where pivot_root(2) is refused, because
+// the root is that of an initramfs, chrootFallback makes do with chroot(2).
+func Sandbox(keep uint64, chrootFallback bool) error {
+	if err := mountEmptyRoot(); err != nil {
+		return err
+	}
+	if err := enterEmptyRoot(unix.PivotRoot, chrootFallback); err != nil {
 		return err
 	}
 	if err := noNewPrivileges(); err != nil {
@@ -44,10 +48,8 @@ func Sandbox(keep uint64) error {
 	return SetDumpable(false)
 }
 
-// emptyRoot makes an empty read-only directory the root of the mount namespace.
-// pivot_root(2) with "." for both its arguments stacks the old root on the new
-// one, where it is detached at once, so that no directory for it is needed.
-func emptyRoot() error {
+// mountEmptyRoot mounts an empty read-only directory and goes there.
+func mountEmptyRoot() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
@@ -57,8 +59,23 @@ func emptyRoot() error {
 	if err := unix.Chdir(rootPlace); err != nil {
 		return fmt.Errorf("enter empty root: %w", err)
 	}
-	if err := unix.PivotRoot(".", "."); err != nil {
-		return fmt.Errorf("pivot to empty root: %w", err)
+	return nil
+}
+
+// enterEmptyRoot makes the working directory the root. pivot_root(2) with "." for both
+// its arguments stacks the old root on the new one, where it is detached at once,
+// so that no directory for it is needed. chroot(2) leaves the old root mounted, out
+// of reach of a process that loses CAP_SYS_CHROOT.
+func enterEmptyRoot(pivot func(newRoot, putOld string) error, chrootFallback bool) error {
+	err := pivot(".", ".")
+	if err != nil && chrootFallback {
+		if err := unix.Chroot("."); err != nil {
+			return fmt.Errorf("chroot to empty root: %w", err)
+		}
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("pivot to empty root (--chroot-fallback does without): %w", err)
 	}
 	if err := unix.Unmount(".", unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
 		return fmt.Errorf("detach old root: %w", err)

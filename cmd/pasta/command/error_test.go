@@ -117,7 +117,6 @@ func TestErrors(t *testing.T) {
 		{"-f --stats 0", "Invalid statistics delay: 0"},
 		{"-f --stats 1s", "Invalid statistics delay: 1s"},
 		{"-f --stats 99999999999", "Invalid statistics delay: 99999999999"},
-		{"--chroot-fallback", "not supported yet: --chroot-fallback"},
 
 		{"--netns ''", "Invalid network namespace: empty name"},
 		{"--netns app 1", "Both --netns and PID or command given"},

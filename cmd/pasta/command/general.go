@@ -56,8 +56,8 @@ func (s *settings) generalOptions() []option {
 			usage: "Serve changes of forwards on the socket `PATH` (not supported yet)", complete: CompleteFile,
 		},
 		{
-			name: "chroot-fallback", on: func() error { return notYet("chroot-fallback") },
-			usage: "Use chroot where pivot_root fails (not supported yet)",
+			name: "chroot-fallback", on: turnOn(&o.ChrootFallback),
+			usage: "Use chroot where pivot_root fails, as with an initramfs as root",
 		},
 		{
 			name: "help", short: "h", on: func() error { return &stop{text: s.usage()} },

@@ -57,6 +57,8 @@ type Options struct {
 	PIDFile, PcapFile string
 	// StatsEvery is how often event counters are logged at most; 0: never.
 	StatsEvery time.Duration
+	// ChrootFallback: use chroot(2) where pivot_root(2) fails.
+	ChrootFallback bool
 	// RunAs is the --runas argument, empty for none.
 	RunAs string
 

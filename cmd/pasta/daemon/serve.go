@@ -82,7 +82,7 @@ func (s *server) start() (dataPath, error) {
 		return nil, err
 	}
 	// Sockets in the namespace may still have to be made and low ports bound.
-	if err := isolate.Sandbox(isolate.CapSysAdmin | isolate.CapNetBindService); err != nil {
+	if err := isolate.Sandbox(isolate.CapSysAdmin|isolate.CapNetBindService, s.o.ChrootFallback); err != nil {
 		return nil, messagef("%s\nFailed to sandbox process, exiting", worded(err))
 	}
 	return path, nil
