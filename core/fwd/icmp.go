@@ -37,10 +37,12 @@ func (m *Map) HostError(e *sys.ExtendedErr, host packet.Addr, msg *packet.ICMPEr
 func localError4(e *sys.ExtendedErr, msg *packet.ICMPError) bool {
 	msg.Type = packet.ICMPUnreachable
 	switch e.Errno {
-	case syscall.ENETUNREACH, syscall.EADDRNOTAVAIL:
+	case syscall.ENETUNREACH, syscall.ENETDOWN, syscall.EADDRNOTAVAIL:
 		msg.Code = packet.ICMPCodeNet
-	case syscall.EHOSTUNREACH:
+	case syscall.EHOSTUNREACH, syscall.EHOSTDOWN:
 		msg.Code = packet.ICMPCodeHost
+	case syscall.EACCES, syscall.EPERM: // the host's own filter
+		msg.Code = packet.ICMPCodeAdmin
 	case syscall.EMSGSIZE:
 		msg.Code = packet.ICMPCodeFragNeeded
 	default:
@@ -53,10 +55,12 @@ func localError4(e *sys.ExtendedErr, msg *packet.ICMPError) bool {
 func localError6(e *sys.ExtendedErr, msg *packet.ICMPError) bool {
 	msg.Type = packet.ICMPv6Unreachable
 	switch e.Errno {
-	case syscall.ENETUNREACH, syscall.EADDRNOTAVAIL:
+	case syscall.ENETUNREACH, syscall.ENETDOWN, syscall.EADDRNOTAVAIL:
 		msg.Code = packet.ICMPv6CodeNoRoute
-	case syscall.EHOSTUNREACH:
+	case syscall.EHOSTUNREACH, syscall.EHOSTDOWN:
 		msg.Code = packet.ICMPv6CodeAddr
+	case syscall.EACCES, syscall.EPERM: // the host's own filter
+		msg.Code = packet.ICMPv6CodeAdmin
 	case syscall.EMSGSIZE:
 		msg.Type, msg.Code = packet.ICMPv6TooBig, 0
 	default:

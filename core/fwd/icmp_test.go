@@ -29,12 +29,15 @@ func TestHostError(t *testing.T) {
 		{"local route", false, sys.ExtendedErr{Origin: local, Errno: syscall.ENETUNREACH}, "", true, 3, 0, 0, "10.66.0.1"},
 		{"local host", false, sys.ExtendedErr{Origin: local, Errno: syscall.EHOSTUNREACH}, "", true, 3, 1, 0, "10.66.0.1"},
 		{"local size", false, sys.ExtendedErr{Origin: local, Errno: syscall.EMSGSIZE, Info: 1280}, "", true, 3, 4, 1280, "10.66.0.1"},
-		{"local other", false, sys.ExtendedErr{Origin: local, Errno: syscall.EPERM}, "", false, 3, 0, 0, "10.66.0.1"},
+		{"local filter", false, sys.ExtendedErr{Origin: local, Errno: syscall.EPERM}, "", true, 3, 13, 0, "10.66.0.1"},
+		{"local link down", false, sys.ExtendedErr{Origin: local, Errno: syscall.ENETDOWN}, "", true, 3, 0, 0, "10.66.0.1"},
+		{"local other", false, sys.ExtendedErr{Origin: local, Errno: syscall.EINVAL}, "", false, 3, 0, 0, "10.66.0.1"},
 		{"port, IPv6", true, sys.ExtendedErr{Origin: icmp6, Type: 1, Code: 4}, "::1", true, 1, 4, 0, "fd66::1"},
 		{"too big, IPv6", true, sys.ExtendedErr{Origin: icmp6, Type: 2, Errno: syscall.EMSGSIZE, Info: 1280}, "fd01::1", true, 2, 0, 1280, "fd01::1"},
 		{"parameter, IPv6", true, sys.ExtendedErr{Origin: icmp6, Type: 4}, "fd01::1", false, 4, 0, 0, "fd01::1"},
 		{"local route, IPv6", true, sys.ExtendedErr{Origin: local, Errno: syscall.ENETUNREACH}, "", true, 1, 0, 0, "fd66::1"},
 		{"local host, IPv6", true, sys.ExtendedErr{Origin: local, Errno: syscall.EHOSTUNREACH}, "", true, 1, 3, 0, "fd66::1"},
+		{"local filter, IPv6", true, sys.ExtendedErr{Origin: local, Errno: syscall.EACCES}, "", true, 1, 1, 0, "fd66::1"},
 		{"local size, IPv6", true, sys.ExtendedErr{Origin: local, Errno: syscall.EMSGSIZE, Info: 1280}, "", true, 2, 0, 1280, "fd66::1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

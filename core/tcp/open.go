@@ -35,7 +35,7 @@ func (h *Handler) open(p *packet.Packet, t packet.TCP, key *flow.Key) {
 	to := sys.MakeSockAddr(host, key.PeerPort, h.nat.OutboundScope(host))
 	if errno := sys.Connect(fd, &to); errno != 0 && errno != syscall.EINPROGRESS {
 		sys.Close(fd)
-		h.refuse(p, t, errno)
+		h.refuse(key, t.Seq(), errno)
 		return
 	}
 	i := h.insert(key, fd, connecting)

@@ -3,93 +3,45 @@ package tcp
 import (
 	"syscall"
 
+	"github.com/pasta-net/pasta/core/flow"
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/seqnum"
+	"github.com/pasta-net/pasta/core/sys"
 )
 
 // refuse tells the guest that the host cannot connect, in the way it would have
 // learnt it on the host's own link: RST when the peer refused, ICMP
-// unreachable when there is no way to it, and silence when nothing answered.
-func (h *Handler) refuse(p *packet.Packet, t packet.TCP, errno syscall.Errno) {
+// unreachable when there is no way to it, and silence when nothing answered. syn
+// is the sequence number of the guest's SYN.
+func (h *Handler) refuse(k *flow.Key, syn seqnum.Value, errno syscall.Errno) {
 	if errno == syscall.ETIMEDOUT {
 		return
 	}
-	typ, code := unreachable(errno, p.Src.Is4())
-	if typ == 0 {
-		h.sendReset(p, t)
+	e := sys.ExtendedErr{Errno: errno, Origin: sys.OriginLocal}
+	msg := packet.ICMPError{Dst: k.Guest, Peer: k.Peer, Proto: packet.ProtoTCP}
+	if h.nat.HostError(&e, packet.Addr{}, &msg) {
+		h.sendError(k, syn, &msg)
 		return
 	}
-	h.sendUnreachable(&p.Src, &p.Dst, t.SrcPort(), t.DstPort(), t.Seq(), typ, code)
+	h.sendControl(k, packet.RST|packet.ACK, 0, syn+1)
 }
 
 // connectFailed is refuse for a connection whose attempt took time.
 func (h *Handler) connectFailed(i uint32, c *conn, errno syscall.Errno) {
-	k := *h.table.Key(i)
-	syn := c.rcvNxt - 1
+	k, syn := *h.table.Key(i), c.rcvNxt-1
 	h.release(i, c)
-	if errno == syscall.ETIMEDOUT {
-		return
-	}
-	if typ, code := unreachable(errno, k.Guest.Is4()); typ != 0 {
-		h.sendUnreachable(&k.Guest, &k.Peer, k.GuestPort, k.PeerPort, syn, typ, code)
-		return
-	}
-	h.sendControl(&k, packet.RST|packet.ACK, 0, syn+1)
+	h.refuse(&k, syn, errno)
 }
 
-// unreachable gives type and code of the ICMP message that makes a Linux guest
-// report errno; type 0: there is none, RST it is.
-func unreachable(errno syscall.Errno, v4 bool) (typ, code uint8) {
-	codes := [3]uint8{packet.ICMPv6CodeNoRoute, packet.ICMPv6CodeAddr, packet.ICMPv6CodeAdmin}
-	typ = packet.ICMPv6Unreachable
-	if v4 {
-		codes = [3]uint8{packet.ICMPCodeNet, packet.ICMPCodeHost, packet.ICMPCodeAdmin}
-		typ = packet.ICMPUnreachable
-	}
-	switch errno {
-	case syscall.ENETUNREACH, syscall.ENETDOWN, syscall.EADDRNOTAVAIL:
-		return typ, codes[0]
-	case syscall.EHOSTUNREACH, syscall.EHOSTDOWN:
-		return typ, codes[1]
-	case syscall.EACCES, syscall.EPERM:
-		return typ, codes[2]
-	}
-	return 0, 0
-}
-
-// sendUnreachable sends an ICMP error about the SYN from guest to peer, quoting its
-// IP header and the 8 bytes behind it (RFC 792; RFC 4443 section 3.1).
-func (h *Handler) sendUnreachable(guest, peer *packet.Addr, guestPort, peerPort uint16, seq seqnum.Value, typ, code uint8) {
-	from := h.errorSource(peer)
-	proto := uint8(packet.ProtoICMPv6)
-	if guest.Is4() {
-		proto = packet.ProtoICMP
-	}
-	quoted := packet.IPHeader{Src: *guest, Dst: *peer, Proto: packet.ProtoTCP, TTL: packet.DefaultTTL, PayloadLen: packet.TCPLen}
-	outer := packet.IPHeader{Src: from, Dst: *guest, Proto: proto, TTL: packet.DefaultTTL}
-	outer.PayloadLen = packet.ICMPLen + quoted.IPLen() + packet.TCPLen
-	b := h.icmpRoom[:outer.IPLen()+outer.PayloadLen]
-	n := packet.PutIP(b, &outer)
-	n += packet.PutICMP(b[n:], typ, code, 0)
-	n += packet.PutIP(b[n:], &quoted)
-	h.hdr = packet.TCPHeader{SrcPort: guestPort, DstPort: peerPort, Seq: seq, Flags: packet.SYN}
-	packet.PutTCP(b[n:], &h.hdr)
-	packet.SetICMPChecksum(b, outer.IPLen())
+// sendError sends an ICMP error about the guest's SYN, quoting it.
+func (h *Handler) sendError(k *flow.Key, syn seqnum.Value, msg *packet.ICMPError) {
+	var quoted [packet.TCPLen]byte
+	h.hdr = packet.TCPHeader{SrcPort: k.GuestPort, DstPort: k.PeerPort, Seq: syn, Flags: packet.SYN}
+	packet.PutTCP(quoted[:], &h.hdr)
+	n := packet.PutICMPError(h.icmpRoom, msg, quoted[:], nil, packet.TCPCsumOff)
 	etherType := uint16(packet.EtherTypeIP6)
-	if guest.Is4() {
+	if k.Guest.Is4() {
 		etherType = packet.EtherTypeIP4
 	}
-	_ = h.link.SendPacket(h.link.GuestMAC(), etherType, b)
-}
-
-// errorSource is who reports an error about peer: our own address as the
-// guest's router, or else the peer itself.
-func (h *Handler) errorSource(peer *packet.Addr) packet.Addr {
-	if our := h.nat.Family(*peer).Our; !our.IsZero() {
-		return our
-	}
-	if !peer.Is4() && !h.nat.OurLinkLocal.IsZero() {
-		return h.nat.OurLinkLocal
-	}
-	return *peer
+	_ = h.link.SendPacket(h.link.GuestMAC(), etherType, h.icmpRoom[:n])
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pasta-net/pasta/core/coretest"
+	"github.com/pasta-net/pasta/core/flow"
 	"github.com/pasta-net/pasta/core/packet"
 )
 
@@ -67,7 +68,8 @@ func testFailedConnect(t *testing.T, v4, late bool, errno syscall.Errno, typ, co
 			t.Fatalf("Recv = %v, %v", drop, recvErrno)
 		}
 		s, _ := packet.ParseTCP(e.pkts[0].L4)
-		e.h.refuse(&e.pkts[0], s, errno)
+		k := flow.Key{Guest: e.pkts[0].Src, Peer: e.pkts[0].Dst, GuestPort: s.SrcPort(), PeerPort: s.DstPort()}
+		e.h.refuse(&k, s.Seq(), errno)
 	}
 	e.expectGone()
 	switch frames := e.dev.Take(t); {

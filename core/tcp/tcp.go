@@ -108,7 +108,7 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 		backlog:   make([]uint32, 0, o.MaxFlows),
 		writing:   flow.None,
 		out:       sys.NewIovecs(maxBatch),
-		icmpRoom:  make([]byte, 128),
+		icmpRoom:  make([]byte, packet.MaxICMPError),
 	}
 	h.syn = newSynTimers(&cfg.Timeouts)
 	if h.rtoMax = int64(cfg.Timeouts.TCPRTOMax); h.rtoMax == 0 {
