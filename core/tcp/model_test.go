@@ -92,6 +92,8 @@ func (m *model) receive() {
 	for _, f := range m.e.dev.Take(m.e.t) {
 		s := f.TCP(m.e.t)
 		switch {
+		case s.Flags()&rst != 0 && m.finSeen && m.una == len(m.out):
+			m.finAck = true // in LAST-ACK a reset is as good (RFC 9293 section 3.10.7.4): TIME-WAIT was over
 		case s.Flags()&rst != 0:
 			m.e.t.Fatalf("the handler reset the connection at %d", s.Seq()-m.p.irs)
 		case s.Flags()&syn != 0: // came twice

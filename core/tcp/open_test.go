@@ -25,7 +25,7 @@ func TestOutboundConnection(t *testing.T) {
 	p.send(seg{flags: fin | ack, seq: 8, ack: 8, wnd: 65535})
 	p.expect(pureAck(8, 9))
 	p.hostGetsEnd(io.EOF)
-	p.advance(2 * time.Second)
+	p.advance(time.Duration(timeWaitFor))
 	p.expectGone()
 }
 
