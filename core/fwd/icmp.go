@@ -69,14 +69,22 @@ func localError6(e *sys.ExtendedErr, msg *packet.ICMPError) bool {
 	return true
 }
 
+// linkLocalOr is our own link-local address for an IPv6 peer, if there is one, else the peer.
+func (m *Map) linkLocalOr(peer packet.Addr) packet.Addr {
+	if peer.Is4() {
+		return peer
+	}
+	return first(m.OurLinkLocal, peer)
+}
+
 // offender is who the guest takes for the reporter of an error: the peer itself,
 // a router by its own address, or us.
 func (m *Map) offender(a, host packet.Addr, msg *packet.ICMPError) packet.Addr {
 	switch {
+	case a.IsZero() || a.Is4() != msg.Dst.Is4():
+		return first(m.Family(msg.Dst).Our, m.linkLocalOr(msg.Peer))
 	case a == host:
 		return msg.Peer
-	case a.IsZero() || a.Is4() != msg.Dst.Is4():
-		return first(m.Family(msg.Dst).Our, msg.Peer)
 	}
 	if src, ok := m.GuestSource(a); ok {
 		return src

@@ -55,3 +55,26 @@ func TestHostError(t *testing.T) {
 		})
 	}
 }
+
+// A failed connect(2) has no offender, and TCP need not know the host-side address.
+func TestErrorWithoutOffenderComesFromUs(t *testing.T) {
+	for _, tt := range []struct {
+		name, guest, peer, our, linkLocal, want string
+	}{
+		{"IPv4", "10.66.0.2", "10.1.1.1", "10.66.0.1", "", "10.66.0.1"},
+		{"IPv4 without our address", "10.66.0.2", "10.1.1.1", "", "", "10.1.1.1"},
+		{"IPv6", "fd66::2", "fd01::1", "fd66::1", "fe80::1", "fd66::1"},
+		{"IPv6 without our address", "fd66::2", "fd01::1", "", "fe80::1", "fe80::1"},
+		{"IPv6 without any", "fd66::2", "fd01::1", "", "", "fd01::1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := Map{OurLinkLocal: addr(tt.linkLocal)}
+			m.Family(addr(tt.guest)).Our = addr(tt.our)
+			msg := packet.ICMPError{Dst: addr(tt.guest), Peer: addr(tt.peer)}
+			e := sys.ExtendedErr{Origin: sys.OriginLocal, Errno: syscall.EHOSTUNREACH}
+			if !m.HostError(&e, packet.Addr{}, &msg) || msg.Src != addr(tt.want) {
+				t.Errorf("from %v, want %s", msg.Src.Netip(), tt.want)
+			}
+		})
+	}
+}
