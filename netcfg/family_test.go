@@ -25,7 +25,8 @@ func TestDecideWishes(t *testing.T) {
 		},
 		{
 			"-a with length", "normal", func(o *Options) { o.Address4, o.PrefixLen4 = ip("10.9.9.9"), 25 },
-			[]string{"addr 10.9.9.9/25"}, nil,
+			[]string{"addr 10.9.9.9/25"},
+			nil,
 		},
 		{
 			"-a IPv6 leaves IPv4", "normal", func(o *Options) { o.Address6 = ip("fd99::9") },
@@ -34,7 +35,8 @@ func TestDecideWishes(t *testing.T) {
 		},
 		{
 			"-n changes DHCP only", "normal", func(o *Options) { o.PrefixLen4 = 16 },
-			[]string{"v4: template vH guest 10.66.0.2/16 gw 10.66.0.1 our 10.66.0.1 lo 10.66.0.1", "addr 10.66.0.2/24"}, nil,
+			[]string{"v4: template vH guest 10.66.0.2/16 gw 10.66.0.1 our 10.66.0.1 lo 10.66.0.1", "addr 10.66.0.2/24"},
+			nil,
 		},
 		{
 			"-g replaces the routes", "normal", func(o *Options) { o.Gateway4 = ip("10.66.0.9") },
@@ -43,64 +45,77 @@ func TestDecideWishes(t *testing.T) {
 		},
 		{
 			"-g outside the network", "normal", func(o *Options) { o.Gateway4 = ip("192.168.5.1") },
-			[]string{"route 0.0.0.0/0 via 192.168.5.1 onlink"}, nil,
+			[]string{"route 0.0.0.0/0 via 192.168.5.1 onlink"},
+			nil,
 		},
 		{
 			"-g at the peer", "attributes", func(o *Options) { o.Gateway4 = ip("10.68.0.1") },
-			[]string{"route 0.0.0.0/0 via 10.68.0.1"}, nil,
+			[]string{"route 0.0.0.0/0 via 10.68.0.1"},
+			nil,
 		},
 		{
 			"-g link-local", "normal", func(o *Options) { o.Gateway6 = ip("fe80::77") },
 			[]string{
 				"v6: template vH guest fd66::2/64 gw fe80::77 our fe80::77 lo fe80::77",
 				"link: ll fe80::77 dhcp dhcpv6 ndp", "route ::/0 via fe80::77 metric 1024",
-			}, nil,
+			},
+			nil,
 		},
 		{
 			"--no-copy-routes", "normal", func(o *Options) { o.NoCopyRoutes = true },
-			[]string{"route 0.0.0.0/0 via 10.66.0.1", "route ::/0 via fd66::1 metric 1024"}, []string{copied4, "route fd66::/64"},
+			[]string{"route 0.0.0.0/0 via 10.66.0.1", "route ::/0 via fd66::1 metric 1024"},
+			[]string{copied4, "route fd66::/64"},
 		},
 		{
 			"--no-copy-addrs", "host-prefix", func(o *Options) { o.NoCopyAddrs = true },
-			[]string{"addr 198.51.100.8/32", "addr fd66::8/64"}, []string{"addr 198.51.100.7", "addr fd66::2"},
+			[]string{"addr 198.51.100.8/32", "addr fd66::8/64"},
+			[]string{"addr 198.51.100.7", "addr fd66::2"},
 		},
 		{
 			"-i", "uplinks", func(o *Options) { o.Interface = "vH" },
-			[]string{link4, "if: vH"}, []string{"info Multiple"},
+			[]string{link4, "if: vH"},
+			[]string{"info Multiple"},
 		},
 		{
 			"-i without address", "no-uplink", func(o *Options) { o.Interface = "lo" },
 			[]string{
 				"v4: guest 169.254.2.1/16 gw 169.254.2.2 our 169.254.2.2 lo 169.254.2.2", "v6: template lo our fe80::1",
 				"info IPv4: no external interface as template, use local mode",
-			}, []string{"info No interfaces"},
+			},
+			[]string{"info No interfaces"},
 		},
 		{
 			"--outbound-if4 is a template", "uplinks", func(o *Options) { o.OutboundIf4 = "vH" },
-			[]string{link4}, []string{"info Multiple default IPv4"},
+			[]string{link4},
+			[]string{"info Multiple default IPv4"},
 		},
 		{
 			"-i before --outbound-if4", "uplinks", func(o *Options) { o.Interface, o.OutboundIf4 = "vH", "wH" },
-			[]string{link4}, nil,
+			[]string{link4},
+			nil,
 		},
 		{
 			"--outbound-if4 that is not there", "normal", func(o *Options) { o.OutboundIf4 = "x0" },
-			[]string{link4}, nil,
+			[]string{link4},
+			nil,
 		},
 		{
 			"--no-map-gw", "normal", func(o *Options) { o.NoMapGW = true },
-			[]string{"v4: template vH guest 10.66.0.2/24 gw 10.66.0.1 our 10.66.0.1", "v6: template vH guest fd66::2/64 gw fd66::1 our fd66::1"}, nil,
+			[]string{"v4: template vH guest 10.66.0.2/24 gw 10.66.0.1 our 10.66.0.1", "v6: template vH guest fd66::2/64 gw fd66::1 our fd66::1"},
+			nil,
 		},
 		{
 			"--map-host-loopback for one family", "normal", func(o *Options) { o.MapHostLoopback4 = ip("169.254.1.3") },
 			[]string{
 				"v4: template vH guest 10.66.0.2/24 gw 10.66.0.1 our 10.66.0.1 lo 169.254.1.3",
 				"v6: template vH guest fd66::2/64 gw fd66::1 our fd66::1 lo fd66::1",
-			}, nil,
+			},
+			nil,
 		},
 		{
 			"--map-guest-addr", "normal", func(o *Options) { o.MapGuestAddr4, o.NoMapGW = ip("169.254.1.2"), true },
-			[]string{"v4: template vH guest 10.66.0.2/24 gw 10.66.0.1 our 10.66.0.1 map-guest 169.254.1.2"}, nil,
+			[]string{"v4: template vH guest 10.66.0.2/24 gw 10.66.0.1 our 10.66.0.1 map-guest 169.254.1.2"},
+			nil,
 		},
 		{
 			"-4 in local mode", "no-uplink", func(o *Options) { o.V6 = false },
@@ -109,7 +124,8 @@ func TestDecideWishes(t *testing.T) {
 		},
 		{
 			"-a in local mode", "no-uplink", func(o *Options) { o.Address4, o.PrefixLen4, o.Address6 = ip("169.254.7.7"), 16, ip("fd99::9") },
-			[]string{"addr 169.254.7.7/16", "addr fd99::9/64", "link: ll fe80::1 dhcp dhcpv6 ndp"}, nil,
+			[]string{"addr 169.254.7.7/16", "addr fd99::9/64", "link: ll fe80::1 dhcp dhcpv6 ndp"},
+			nil,
 		},
 		{
 			"-I", "normal", func(o *Options) { o.NsIfName = "net0" }, []string{"if: net0"}, nil,

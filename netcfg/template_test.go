@@ -41,7 +41,9 @@ func TestPickTemplate(t *testing.T) {
 		{"no default", []rtnl.Route{unicast("10.3.0.0/16", dev(3))}, "", 3, nil},
 		{"no default, one interface", []rtnl.Route{unicast("10.3.0.0/16", dev(3)), unicast("10.4.0.0/16", dev(3))}, "", 3, nil},
 		{
-			"no default, two interfaces", []rtnl.Route{unicast("10.3.0.0/16", dev(3)), unicast("10.2.0.0/16", dev(2))}, "", 3,
+			"no default, two interfaces",
+			[]rtnl.Route{unicast("10.3.0.0/16", dev(3)), unicast("10.2.0.0/16", dev(2))},
+			"", 3,
 			[]string{"Multiple interfaces with IPv4 routes, picked first"},
 		},
 		{"link-local only", []rtnl.Route{unicast("169.254.0.0/16", dev(3))}, "", noTemplate, []string{"No interfaces with usable IPv4 routes"}},
