@@ -55,13 +55,30 @@ func (h *Handler) insert(k *flow.Key) uint32 {
 	if i != flow.None {
 		return i
 	}
-	at, ok := h.deadlines.Next()
-	if !ok {
-		return flow.None
-	}
-	oldest, _ := h.deadlines.Expired(at)
-	h.close(oldest)
+	h.recycle()
 	return h.table.Insert(k)
+}
+
+// recycleTries bounds the search for the flow that is idle longest.
+const recycleTries = 16
+
+// recycle ends a flow that is idle longest, as far as that shows: deadlines lag
+// behind the traffic, so the first ones are brought up to date until one is due
+// first in truth.
+func (h *Handler) recycle() {
+	for n := range recycleTries {
+		at, ok := h.deadlines.Next()
+		if !ok {
+			return
+		}
+		i, _ := h.deadlines.Expired(at)
+		if due := h.flows[i].last + int64(h.idle); due > at && n < recycleTries-1 {
+			h.deadlines.Set(i, due)
+			continue
+		}
+		h.close(i)
+		return
+	}
 }
 
 // openSocket gives flow i a ping socket, watched by the loop.

@@ -327,6 +327,20 @@ func TestFullTableRecyclesOldest(t *testing.T) {
 	})
 }
 
+func TestFullTableKeepsBusyFlow(t *testing.T) {
+	inNamespace(t, func(t *testing.T) {
+		e := newEnv(t)
+		e.h.table, e.h.deadlines = flow.NewTable(2), flow.NewDeadlines(2)
+		for at, id := range []uint16{1, 2, 1, 3, 1} { // 1 is first, but busy; 3 takes the place of 2
+			e.now = int64(at) * int64(time.Second)
+			e.guestSends(coretest.Echo(guest4, gateway4, id, 1, nil))
+		}
+		if e.h.Len() != 2 || e.h.Stats.Flows != 3 {
+			t.Errorf("%d flows of %d made, want 2 of 3: the busy one was recycled", e.h.Len(), e.h.Stats.Flows)
+		}
+	})
+}
+
 func TestNoAllocations(t *testing.T) {
 	inNamespace(t, func(t *testing.T) {
 		e := newEnv(t)
