@@ -15,7 +15,7 @@ import "github.com/pasta-net/pasta/core/seqnum"
 //	closeWait    ACK                  data, FIN
 //	closing      ACK                  our FIN again
 //	lastAck      ACK                  our FIN again
-//	timeWait     FIN again, new SYN   ACK only; the host socket is closed
+//	timeWait     FIN again, new SYN   ACK only; the host socket goes when nothing is held
 type state uint8
 
 const (

@@ -6,7 +6,7 @@
 // has not acknowledged stays in the host socket's receive queue, where it is peeked
 // at (SO_PEEK_OFF) and from where it is discarded when acknowledged.
 // From the guest, payload goes from the frame into the host socket; it is
-// acknowledged once that has taken it. See docs/ARCHITECTURE.md.
+// acknowledged once that, or the fixed pool in front of it, has taken it. See docs/ARCHITECTURE.md.
 //
 // Everything belongs to the event loop goroutine. Nothing allocates after New.
 //
@@ -84,7 +84,7 @@ type Stats struct {
 }
 
 const (
-	// peekLen is how much one turn of a connection peeks at most.
+	// peekLen is how much one peek reads at most; turnLen counts in it.
 	peekLen = 256 << 10
 	// maxBatch bounds the gather list of one write: payloads of one batch.
 	maxBatch = 64
