@@ -131,6 +131,7 @@ type conn struct {
 	rtxAt               int64 // retransmission, probe or end of TIME-WAIT
 	rtxSince            int64 // since when nothing was acknowledged
 	ackAt               int64 // delayed acknowledgment
+	discardAt           int64 // end of the delay of a discard
 	lastFromGuest       int64
 	lastData            int64 // last data from the guest
 	lastActive          int64 // last data either way

@@ -83,6 +83,9 @@ func (h *Handler) nextTime(c *conn) int64 {
 	if c.ackAt != 0 {
 		at = min(at, c.ackAt)
 	}
+	if c.discardAt != 0 {
+		at = min(at, c.discardAt)
+	}
 	return at
 }
 
@@ -126,6 +129,9 @@ func (h *Handler) Expire(now int64) {
 }
 
 func (h *Handler) expire(i uint32, c *conn) {
+	if c.discardAt != 0 && c.discardAt <= h.now && !h.discard(i, c) {
+		return
+	}
 	if c.ackAt != 0 && c.ackAt <= h.now {
 		c.ackAt = 0
 		c.clear(interactive) // nothing came to carry it

@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"syscall"
+	"time"
 
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/seqnum"
@@ -237,6 +238,9 @@ func (h *Handler) linkRetryAt() int64 {
 const (
 	discardLen  = 16 << 10
 	discardRuns = 8
+	// discardWithin is how long they may stay: a small receive buffer may be closed by
+	// them, and nothing else would then happen on the connection.
+	discardWithin = int64(20 * time.Millisecond)
 )
 
 // discardDue tells whether acknowledged bytes are to be taken off the host socket.
@@ -245,6 +249,9 @@ func (h *Handler) discardDue(c *conn) bool {
 		return false
 	}
 	c.deferred++
+	if c.discardAt == 0 {
+		c.discardAt = h.now + discardWithin
+	}
 	return c.acked >= discardLen || c.deferred >= discardRuns || c.sndUna != c.sndMax ||
 		h.skipLen > 0 || c.has(bulk|urgent|hostEOF)
 }
@@ -252,7 +259,7 @@ func (h *Handler) discardDue(c *conn) bool {
 // discard takes what the guest has acknowledged off the host socket. False if
 // the connection is gone.
 func (h *Handler) discard(i uint32, c *conn) bool {
-	c.deferred = 0
+	c.deferred, c.discardAt = 0, 0
 	if !c.has(readable) && c.sndUna == c.sndMax {
 		c.clear(bulk)
 	}

@@ -214,3 +214,18 @@ func TestLongTransferIsSplitIntoTurns(t *testing.T) {
 		t.Errorf("%d entries in the backlog for one connection", n)
 	}
 }
+
+func TestAcknowledgedDataDoesNotStayOnTheHostSocket(t *testing.T) {
+	p := newEnv(t, setup{}).outbound()
+	p.hostSends("a")
+	p.await(data(1, 1, "a"))
+	p.send(seg{flags: ack, seq: 1, ack: 2, wnd: 65535})
+	_, c := p.live()
+	if c.acked != 1 {
+		t.Fatalf("%d bytes deferred, want 1: the test does not reach what it is about", c.acked)
+	}
+	p.advance(time.Duration(discardWithin))
+	if c.acked != 0 {
+		t.Errorf("%d acknowledged bytes on the host socket after %v", c.acked, time.Duration(discardWithin))
+	}
+}
