@@ -110,7 +110,7 @@ func (h *Handler) closeHost(c *conn) {
 		}
 		c.acked -= min(c.acked, uint32(n))
 	}
-	c.acked = 0
+	c.acked, c.discardAt = 0, 0
 	sys.Close(c.fd32())
 	c.fd = -1
 	c.clear(hostErr)

@@ -391,3 +391,12 @@ func TestHostErrorWithLastFin(t *testing.T) {
 	p.expect(pureAck(2, 2))
 	checkState(t, p.env, timeWait)
 }
+
+func TestEndOfTheRunDeliversWhatTheGuestFinished(t *testing.T) {
+	p := newEnv(t, setup{}).outbound()
+	p.send(seg{flags: fin | ack | psh, seq: 1, ack: 1, wnd: 65535, data: "last words"})
+	p.expect(pureAck(1, 12))
+	p.h.Close()
+	p.hostGets("last words")
+	p.hostGetsEnd(io.EOF)
+}

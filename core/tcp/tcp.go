@@ -223,9 +223,16 @@ func (h *Handler) RunBacklog(now int64) {
 	h.backlog = h.backlog[:0]
 }
 
-// Close resets every connection and closes all sockets.
+// Close ends every connection, with RST where the guest has not closed its side,
+// and closes all sockets.
 func (h *Handler) Close() {
-	h.table.All(func(i uint32) { h.abort(i, &h.conns[i]) })
+	h.table.All(func(i uint32) {
+		if c := &h.conns[i]; c.has(guestFIN) && c.held == 0 {
+			h.release(i, c) // the guest has said all: the kernel delivers the rest
+		} else {
+			h.abort(i, c)
+		}
+	})
 	for _, l := range h.listeners {
 		sys.Close(l.FD)
 	}
