@@ -41,7 +41,7 @@ func (l *Loop) await(timeout time.Duration) (int, syscall.Errno) {
 		timeout = max(timeout-waited, 0)
 	}
 	n, errno := sys.EpollWait(l.epfd, l.raw[:], timeout)
-	l.learn(n > 0 && time.Since(l.start)-start < soon)
+	l.learn(n > 0 && waited == 0 && time.Since(l.start)-start < soon)
 	return n, errno
 }
 
