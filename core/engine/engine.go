@@ -83,25 +83,20 @@ func New(o Options) (*Engine, error) {
 	for i := range e.slots {
 		e.slots[i] = make([]byte, tap.RecvLen)
 	}
-	if err = e.handlers(); err == nil {
-		err = e.watch(o)
-	}
-	if err != nil {
+	e.handlers()
+	if err := e.watch(o); err != nil {
 		lp.Close()
 		return nil, err
 	}
 	return e, nil
 }
 
-func (e *Engine) handlers() (err error) {
+func (e *Engine) handlers() {
 	e.neigh = neigh.New(e.cfg, e.link, e.log)
 	e.dhcp = dhcp.New(e.cfg, e.link, e.log)
 	e.tcp = tcp.New(e.cfg, e.nat, e.link, e.loop, e.log, tcp.Options{})
-	if e.udp, err = udp.New(e.cfg, e.nat, e.link, e.loop, e.log); err != nil {
-		return err
-	}
-	e.icmp, err = icmp.New(e.cfg, e.nat, e.link, e.loop, e.log)
-	return err
+	e.udp = udp.New(e.cfg, e.nat, e.link, e.loop, e.log)
+	e.icmp = icmp.New(e.cfg, e.nat, e.link, e.loop, e.log)
 }
 
 // watch registers tap, listeners and capture.
@@ -216,7 +211,7 @@ func (e *Engine) dispatch(ev loop.Event, now int64) error {
 
 func (e *Engine) flush(now int64) {
 	e.tcp.Flush(now)
-	e.udp.Flush(now)
+	e.udp.Flush()
 }
 
 func (e *Engine) close() {

@@ -54,7 +54,7 @@ type Handler struct {
 }
 
 // New makes a handler. Sockets are opened with the first request of a flow.
-func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *slog.Logger) (*Handler, error) {
+func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *slog.Logger) *Handler {
 	idle := cfg.Timeouts.ICMP
 	if idle <= 0 {
 		idle = defaultTimeout
@@ -66,7 +66,7 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 		flows:     make([]state, maxFlows),
 		idle:      idle,
 		in:        sys.NewRecvBatch(recvSlots, recvLen),
-	}, nil
+	}
 }
 
 // NextDeadline is when Expire is due on the loop's clock, or loop.NoDeadline.

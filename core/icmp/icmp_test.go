@@ -52,10 +52,7 @@ func newEnv(t testing.TB) *env {
 	}
 	t.Cleanup(lp.Close)
 	e := &env{t: t, dev: dev, link: link, lp: lp, buf: make([]byte, tap.RecvLen)}
-	e.h, err = New(cfg, cfg.Map(), link, lp, slog.New(slog.NewTextHandler(&e.log, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	e.h = New(cfg, cfg.Map(), link, lp, slog.New(slog.NewTextHandler(&e.log, nil)))
 	t.Cleanup(e.h.Close)
 	return e
 }

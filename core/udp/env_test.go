@@ -63,10 +63,7 @@ func newEnvWith(t testing.TB, feat tap.Features, cfg *config.Config) *env {
 		t.Fatal(err)
 	}
 	t.Cleanup(lp.Close)
-	h, err := New(cfg, cfg.Map(), link, lp, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	h := New(cfg, cfg.Map(), link, lp, slog.New(slog.DiscardHandler))
 	t.Cleanup(h.Close)
 	return &env{t: t, h: h, dev: dev, link: link, lp: lp}
 }
@@ -96,7 +93,7 @@ func (e *env) deliver() {
 			e.h.FromGuestError(&p)
 		}
 	}
-	e.h.Flush(e.now)
+	e.h.Flush()
 }
 
 // guestSends has the guest send frames in one batch.

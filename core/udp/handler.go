@@ -84,7 +84,7 @@ type Handler struct {
 }
 
 // New makes a handler; its listeners come by AddListener.
-func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *slog.Logger) (*Handler, error) {
+func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *slog.Logger) *Handler {
 	h := &Handler{
 		cfg: cfg, nat: nat, link: link, lp: lp, log: log,
 		table:     flow.NewTable(maxFlows),
@@ -105,7 +105,7 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 	h.idle[0] = orDefault(cfg.Timeouts.UDP, defaultTimeout)
 	h.idle[1] = orDefault(cfg.Timeouts.UDPStream, defaultStreamTimeout)
 	h.ttl = hostTTLs()
-	return h, nil
+	return h
 }
 
 func orDefault(d, def time.Duration) time.Duration {

@@ -90,7 +90,7 @@ func (h *Handler) setTTL(i uint32, ttl uint8) bool {
 // enqueue chains the payload to those that flow i has pending.
 func (h *Handler) enqueue(i uint32, p *packet.Packet, payload []byte) {
 	if len(h.pending) == cap(h.pending) {
-		h.Flush(0)
+		h.Flush()
 	}
 	segment := len(payload)
 	if p.GSO == packet.GSOUDP {
@@ -109,9 +109,8 @@ func (h *Handler) enqueue(i uint32, p *packet.Packet, payload []byte) {
 }
 
 // Flush sends what FromTap left pending. The engine calls it at the end of
-// each batch of frames from the tap. The time is not needed; it stands here
-// because all handlers have one form.
-func (h *Handler) Flush(_ int64) {
+// each batch of frames from the tap.
+func (h *Handler) Flush() {
 	for _, i := range h.dirty {
 		h.send(i)
 	}
