@@ -100,17 +100,11 @@ func (h *Handler) accepted(l *listener, fd int, peer *sys.SockAddr) {
 	c := &h.conns[i]
 	c.set(scaled)
 	c.rcvShift = maxShift
-	c.sndMax = c.sndUna + 1
-	c.sndNxt = c.sndMax
-	c.rtxAt, c.rtxSince = h.now+synTimeout(&h.syn, 0), h.now
-	c.set(timing)
-	c.rttSeq, c.rttAt = c.sndMax, h.now
 	h.watch(i, c)
 	if c.state == closed {
 		return
 	}
-	h.sendSyn(i, c)
-	h.schedule(i, c)
+	h.beginHandshake(i, c)
 	h.Stats.InboundOpened++
 }
 

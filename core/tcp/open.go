@@ -147,6 +147,11 @@ func (h *Handler) connected(i uint32, c *conn, bits uint32) {
 		return
 	}
 	c.state = synRcvd
+	h.beginHandshake(i, c)
+}
+
+// beginHandshake sends our SYN for the first time, and minds that it may get lost.
+func (h *Handler) beginHandshake(i uint32, c *conn) {
 	c.sndMax = c.sndUna + 1
 	c.sndNxt = c.sndMax
 	c.rtxAt, c.rtxSince = h.now+synTimeout(&h.syn, 0), h.now
