@@ -170,7 +170,7 @@ func setOptions(fd, family int, r fwd.Rule, o ListenOptions) syscall.Errno {
 		}
 	}
 	if r.Proto == fwd.UDP {
-		return sys.SetPacketInfo(fd, family)
+		return sys.SetPktInfo(fd, family)
 	}
 	return sys.SetInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
 }

@@ -35,11 +35,11 @@ func Sum(b []byte, initial uint16) uint16 {
 		acc += carry
 	}
 	acc, carry = bits.Add64(acc, uint64(initial), 0)
-	return Fold(acc + carry)
+	return fold(acc + carry)
 }
 
-// Fold reduces a 64-bit one's complement sum to 16 bits.
-func Fold(acc uint64) uint16 {
+// fold reduces a 64-bit one's complement sum to 16 bits.
+func fold(acc uint64) uint16 {
 	acc = acc>>32 + acc&0xffffffff
 	acc = acc>>16 + acc&0xffff
 	acc = acc>>16 + acc&0xffff
@@ -47,8 +47,8 @@ func Fold(acc uint64) uint16 {
 	return uint16(acc)
 }
 
-// Combine adds two folded partial sums.
-func Combine(a, b uint16) uint16 {
+// combine adds two folded partial sums.
+func combine(a, b uint16) uint16 {
 	v := uint32(a) + uint32(b)
 	return uint16(v>>16 + v&0xffff)
 }
@@ -58,6 +58,6 @@ func Combine(a, b uint16) uint16 {
 // the length of transport header plus payload in bytes.
 func Pseudo(src, dst []byte, proto uint8, l4Len int) uint16 {
 	sum := Sum(dst, Sum(src, 0))
-	sum = Combine(sum, uint16(proto))
-	return Combine(sum, Fold(uint64(l4Len)))
+	sum = combine(sum, uint16(proto))
+	return combine(sum, fold(uint64(l4Len)))
 }

@@ -113,8 +113,8 @@ func (h *host) serve() {
 		_, _ = sys.Send(c, b[:max(n, 1)], sys.MsgDontwait|sys.MsgNosignal)
 	}
 	for _, u := range h.udp {
-		if n, errno := sys.RecvFrom(u, b, sys.MsgDontwait, &from); errno == 0 {
-			_, _ = sys.SendTo(u, b[:n], sys.MsgDontwait, &from)
+		if n, from, err := syscall.Recvfrom(u, b, syscall.MSG_DONTWAIT); err == nil {
+			_ = syscall.Sendto(u, b[:n], syscall.MSG_DONTWAIT, from)
 		}
 	}
 }

@@ -19,7 +19,6 @@ const (
 
 	ICMPCodeNet        = 0
 	ICMPCodeHost       = 1
-	ICMPCodeProto      = 2
 	ICMPCodePort       = 3
 	ICMPCodeFragNeeded = 4
 	ICMPCodeAdmin      = 13 // RFC 1812

@@ -30,7 +30,6 @@ type IPHeader struct {
 	Src, Dst Addr
 	Proto    uint8
 	TTL      uint8  // TTL or hop limit
-	TOS      uint8  // TOS or traffic class
 	Flow     uint32 // IPv6 flow label
 	// PayloadLen counts the bytes after the IP header.
 	PayloadLen int
@@ -57,7 +56,7 @@ func PutIP(b []byte, h *IPHeader) int {
 
 func putIPv4(b []byte, h *IPHeader) {
 	_ = b[IPv4Len-1]
-	b[0], b[1] = 0x45, h.TOS
+	b[0], b[1] = 0x45, 0
 	binary.BigEndian.PutUint16(b[2:], uint16(IPv4Len+h.PayloadLen))
 	binary.BigEndian.PutUint32(b[4:], 0x4000) // id 0, DF
 	b[8], b[9] = h.TTL, h.Proto
@@ -69,7 +68,7 @@ func putIPv4(b []byte, h *IPHeader) {
 
 func putIPv6(b []byte, h *IPHeader) {
 	_ = b[IPv6Len-1]
-	binary.BigEndian.PutUint32(b, 6<<28|uint32(h.TOS)<<20|h.Flow&0xfffff)
+	binary.BigEndian.PutUint32(b, 6<<28|h.Flow&0xfffff)
 	binary.BigEndian.PutUint16(b[4:], uint16(h.PayloadLen))
 	b[6], b[7] = h.Proto, h.TTL
 	copy(b[8:], h.Src[:])

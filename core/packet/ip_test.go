@@ -8,15 +8,15 @@ import (
 )
 
 func TestPutIP(t *testing.T) {
-	h4 := IPHeader{Src: host4, Dst: peer4, Proto: ProtoUDP, TTL: DefaultTTL, TOS: 3, Flow: 5, PayloadLen: 9}
-	h6 := IPHeader{Src: host6, Dst: peer6, Proto: ProtoTCP, TTL: 64, TOS: 0x12, Flow: 0xf12345, PayloadLen: 0x1234}
+	h4 := IPHeader{Src: host4, Dst: peer4, Proto: ProtoUDP, TTL: DefaultTTL, Flow: 5, PayloadLen: 9}
+	h6 := IPHeader{Src: host6, Dst: peer6, Proto: ProtoTCP, TTL: 64, Flow: 0xf12345, PayloadLen: 0x1234}
 	tests := []struct {
 		name string
 		h    IPHeader
 		want string
 	}{
-		{"IPv4", h4, "45 03 001d 0000 4000 ff 11 67ca 0a000002 0a000001"},
-		{"IPv6", h6, "61212345 1234 06 40 fd000000000000000000000000000002 fd000000000000000000000000000001"},
+		{"IPv4", h4, "45 00 001d 0000 4000 ff 11 67cd 0a000002 0a000001"},
+		{"IPv6", h6, "60012345 1234 06 40 fd000000000000000000000000000002 fd000000000000000000000000000001"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -63,8 +63,7 @@ type Packet struct {
 	// The fields below are zero for ARP.
 	Src, Dst Addr
 	Proto    uint8 // transport protocol, extension headers skipped
-	TTL, TOS uint8
-	DF       bool // IPv4: don't fragment. IPv6: always true
+	TTL      uint8
 
 	L3 []byte // from the IP (or ARP) header on, without Ethernet padding
 	L4 []byte // from the transport header on
@@ -114,12 +113,10 @@ func (p *Packet) parseIPv4() Drop {
 	if checksum.Sum(b[:hdrLen], 0) != 0xffff {
 		return DropChecksum
 	}
-	fragment := binary.BigEndian.Uint16(b[6:8])
-	if fragment&0x3fff != 0 { // MF or offset
+	if binary.BigEndian.Uint16(b[6:8])&0x3fff != 0 { // MF or offset
 		return DropFragment
 	}
-	p.DF = fragment&0x4000 != 0
-	p.TOS, p.TTL, p.Proto = b[1], b[8], b[9]
+	p.TTL, p.Proto = b[8], b[9]
 	p.Src = AddrFrom4([4]byte(b[12:16]))
 	p.Dst = AddrFrom4([4]byte(b[16:20]))
 	p.L3, p.L4 = b, b[hdrLen:]
@@ -139,8 +136,7 @@ func (p *Packet) parseIPv6() Drop {
 		return DropShort
 	}
 	b = b[:total:total]
-	p.DF = true
-	p.TOS, p.TTL = b[0]<<4|b[1]>>4, b[7]
+	p.TTL = b[7]
 	p.Src = Addr(b[8:24])
 	p.Dst = Addr(b[24:40])
 	if p.Src.Is4() || p.Dst.Is4() { // IPv4-mapped never on a wire, RFC 4291 2.5.5.2

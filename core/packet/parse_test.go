@@ -158,10 +158,10 @@ func TestParseCasesReachEveryReason(t *testing.T) {
 }
 
 func TestParseFields(t *testing.T) {
-	const tos, ttl = 0xb8, 17
+	const ttl = 17
 	for _, v4 := range []bool{true, false} {
 		h := headerOf(v4, ProtoTCP)
-		h.TOS, h.TTL = tos, ttl
+		h.TTL = ttl
 		l4 := []byte("a transport part")
 		frame := append(frameOf(h, l4), "padding"...)
 		p := Packet{GSO: GSOUDP, GSOSize: 5, CsumOK: true} // of the frame before
@@ -170,7 +170,7 @@ func TestParseFields(t *testing.T) {
 		}
 		want := Packet{
 			EthDst: macA, EthSrc: macB, EtherType: etherTypeOf(h.Src),
-			Src: h.Src, Dst: h.Dst, Proto: ProtoTCP, TTL: ttl, TOS: tos, DF: true, L3: p.L3, L4: p.L4,
+			Src: h.Src, Dst: h.Dst, Proto: ProtoTCP, TTL: ttl, L3: p.L3, L4: p.L4,
 		}
 		if !samePacket(&p, &want) {
 			t.Errorf("IPv4 %v: got %+v, want %+v", v4, p, want)
@@ -186,7 +186,7 @@ func samePacket(a, b *Packet) bool {
 	x, y := *a, *b
 	x.L3, x.L4, y.L3, y.L4 = nil, nil, nil, nil
 	return x.EthDst == y.EthDst && x.EthSrc == y.EthSrc && x.EtherType == y.EtherType && x.Src == y.Src && x.Dst == y.Dst &&
-		x.Proto == y.Proto && x.TTL == y.TTL && x.TOS == y.TOS && x.DF == y.DF && x.GSO == y.GSO && x.GSOSize == y.GSOSize &&
+		x.Proto == y.Proto && x.TTL == y.TTL && x.GSO == y.GSO && x.GSOSize == y.GSOSize &&
 		x.CsumOK == y.CsumOK
 }
 

@@ -41,12 +41,10 @@ type Control struct {
 	// Segment is the size of the datagrams that the kernel put together
 	// (UDP_GRO); 0: it is a single one.
 	Segment int
-	// HasDst: Dst is the address that the datagram was sent to, Local the
-	// address of ours that it was taken for (the same except for multicast and
-	// broadcast; zero for IPv6), IfIndex where it came in.
-	HasDst     bool
+	// Dst is the address that the datagram was sent to, Local the address of
+	// ours that it was taken for (the same except for multicast and broadcast;
+	// zero for IPv6). Zero: unknown.
 	Dst, Local [16]byte
-	IfIndex    uint32
 	// HasErr: the message is from the error queue.
 	HasErr bool
 	Err    ExtendedErr
@@ -70,10 +68,9 @@ func (c *Control) one(level, typ int, data []byte) {
 	case level == unix.SOL_UDP && typ == unix.UDP_GRO && len(data) >= 4:
 		c.Segment = max(0, int(int32(binary.NativeEndian.Uint32(data))))
 	case level == unix.SOL_IP && typ == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
-		c.HasDst, c.IfIndex = true, binary.NativeEndian.Uint32(data)
 		c.Local, c.Dst = mapped(data[4:8]), mapped(data[8:12])
 	case level == unix.SOL_IPV6 && typ == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
-		c.HasDst, c.Dst, c.IfIndex = true, [16]byte(data[:16]), binary.NativeEndian.Uint32(data[16:])
+		c.Dst = [16]byte(data[:16])
 	case level == unix.SOL_IP && typ == unix.IP_RECVERR, level == unix.SOL_IPV6 && typ == unix.IPV6_RECVERR:
 		if len(data) >= sizeofExtendedErr {
 			c.HasErr = true

@@ -7,14 +7,10 @@ const (
 	MsgDontwait = unix.MSG_DONTWAIT
 	MsgNosignal = unix.MSG_NOSIGNAL
 	MsgPeek     = unix.MSG_PEEK
-	MsgTrunc    = unix.MSG_TRUNC
 )
 
-// How Shutdown closes a socket (shutdown(2)).
-const (
-	ShutRd = unix.SHUT_RD
-	ShutWr = unix.SHUT_WR
-)
+// ShutWr has Shutdown close the direction from us (shutdown(2)).
+const ShutWr = unix.SHUT_WR
 
 // TCPNotsentLowat is the socket option that bounds unsent data on a TCP socket below
 // its send buffer (tcp(7), net.ipv4.tcp_notsent_lowat).

@@ -27,7 +27,8 @@ func SetRecvErr(fd, family int) syscall.Errno {
 	return both(fd, family, unix.IP_RECVERR, unix.IPV6_RECVERR, 1)
 }
 
-// SetPktInfo has the destination of received datagrams reported. A socket of
+// SetPktInfo has the destination of received datagrams reported (IP_PKTINFO,
+// IPV6_RECVPKTINFO). A socket of
 // AF_INET6 reports IPv4 ones in both forms, of which only that of IPv4 tells a
 // broadcast.
 func SetPktInfo(fd, family int) syscall.Errno {

@@ -15,15 +15,6 @@ func SetFreeBind(fd, family int) syscall.Errno {
 	return SetInt(fd, unix.IPPROTO_IPV6, unix.IPV6_FREEBIND, 1)
 }
 
-// SetPacketInfo asks for the destination address of every datagram on fd
-// (IP_PKTINFO; IPV6_RECVPKTINFO, which covers IPv4 on a dual-stack socket).
-func SetPacketInfo(fd, family int) syscall.Errno {
-	if family == unix.AF_INET {
-		return SetInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
-	}
-	return SetInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
-}
-
 // SetIPv6Only tells whether the IPv6 socket fd keeps out IPv4.
 func SetIPv6Only(fd int, only bool) syscall.Errno {
 	v := 0

@@ -57,9 +57,6 @@ func (b *RecvBatch) slot(i int) []byte {
 	return b.buf[off : off+b.slotLen : off+b.slotLen]
 }
 
-// Cap is the number of slots.
-func (b *RecvBatch) Cap() int { return len(b.msgs) }
-
 // Recv receives up to limit datagrams from fd with MSG_ flags, without waiting.
 func (b *RecvBatch) Recv(fd, limit, flags int) (int, syscall.Errno) {
 	limit = min(limit, len(b.msgs))

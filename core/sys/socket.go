@@ -127,14 +127,6 @@ func Recv(fd int, b []byte, flags int) (int, syscall.Errno) {
 	return int(n), errno
 }
 
-// RecvFrom receives one datagram into b and fills from with its source.
-func RecvFrom(fd int, b []byte, flags int, from *SockAddr) (int, syscall.Errno) {
-	from.len = uint32(len(from.raw))
-	n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), uintptr(flags),
-		uintptr(unsafe.Pointer(&from.raw)), uintptr(unsafe.Pointer(&from.len)))
-	return int(n), errno
-}
-
 // Discard takes n bytes off the receive queue of a TCP socket without copying
 // them (MSG_TRUNC, tcp(7)).
 func Discard(fd, n int) (int, syscall.Errno) {
@@ -146,13 +138,6 @@ func Discard(fd, n int) (int, syscall.Errno) {
 // Send sends b with MSG_ flags on a connected socket.
 func Send(fd int, b []byte, flags int) (int, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), uintptr(flags), 0, 0)
-	return int(n), errno
-}
-
-// SendTo sends the datagram b to a.
-func SendTo(fd int, b []byte, flags int, a *SockAddr) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), uintptr(flags),
-		uintptr(unsafe.Pointer(&a.raw)), uintptr(a.len))
 	return int(n), errno
 }
 

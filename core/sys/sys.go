@@ -40,12 +40,6 @@ func Write2(fd int, a, b []byte) (int, syscall.Errno) {
 // Close closes fd.
 func Close(fd int) { _, _, _ = syscall.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
 
-// Dup duplicates fd with close-on-exec set.
-func Dup(fd int) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-	return int(n), errno
-}
-
 // Iovecs is a fixed-size gather list that never allocates after NewIovecs.
 type Iovecs struct {
 	iov   []unix.Iovec

@@ -42,22 +42,6 @@ func TestReadAndWrite(t *testing.T) {
 	}
 }
 
-func TestDup(t *testing.T) {
-	_, w := pipe(t)
-	fd, errno := Dup(w)
-	if errno != 0 || fd == w {
-		t.Fatalf("Dup = %d, %v", fd, errno)
-	}
-	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
-	if err != nil || flags&unix.FD_CLOEXEC == 0 {
-		t.Errorf("descriptor flags %#x, %v, want close-on-exec", flags, err)
-	}
-	Close(fd)
-	if _, errno := Dup(fd); errno != unix.EBADF {
-		t.Errorf("Dup after Close: %v, want EBADF", errno)
-	}
-}
-
 func TestIovecs(t *testing.T) {
 	v := NewIovecs(3)
 	if v.Full() || v.Len() != 0 || v.Count() != 0 {

@@ -267,9 +267,9 @@ func TestMemInfo(t *testing.T) {
 // TestLingerReset: kernel assumption. Close with linger 0 sends RST.
 func TestLingerReset(t *testing.T) {
 	onBoth(t, func(t *testing.T, a, b int) {
-		dup, errno := Dup(a) // closing the last descriptor matters, not a's number
-		if errno != 0 {
-			t.Fatal(errno)
+		dup, err := unix.Dup(a) // closing the last descriptor matters, not a's number
+		if err != nil {
+			t.Fatal(err)
 		}
 		if errno := SetLingerReset(dup); errno != 0 {
 			t.Fatal(errno)

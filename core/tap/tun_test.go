@@ -109,7 +109,7 @@ func (k *oldKernel) open(_ string, vnetHdr bool) (int, string, string, error) {
 func (k *oldKernel) left() int {
 	n := 0
 	for _, fd := range slices.Compact(slices.Sorted(slices.Values(k.fds))) {
-		if dup, errno := sys.Dup(fd); errno == 0 {
+		if dup, err := syscall.Dup(fd); err == nil {
 			sys.Close(dup)
 			n++
 		}

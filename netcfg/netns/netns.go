@@ -28,26 +28,15 @@ func Open(path string) (*os.File, error) {
 	return f, nil
 }
 
-// Enter moves the calling thread to the network namespace ns. The caller has
+// enter moves the calling thread to the network namespace ns. The caller has
 // locked its goroutine to the thread and never unlocks it. Needs CAP_SYS_ADMIN
 // in the caller's user namespace and in the one that owns ns (setns(2)).
-func Enter(ns *os.File) error {
+func enter(ns *os.File) error {
 	err := withFD(ns, func(fd int) error { return unix.Setns(fd, unix.CLONE_NEWNET) })
 	if err != nil {
 		return fmt.Errorf("enter network namespace %q: %w", ns.Name(), err)
 	}
 	return nil
-}
-
-// Do runs f in the network namespace ns, on a thread of its own, and gives the
-// error of entering or of f.
-func Do(ns *os.File, f func() error) error {
-	t, err := NewThread(ns)
-	if err != nil {
-		return err
-	}
-	defer t.Close()
-	return t.Do(f)
 }
 
 // Thread is an OS thread inside a network namespace that runs functions one
@@ -72,7 +61,7 @@ func NewThread(ns *os.File) (*Thread, error) {
 // returns: nothing else can ever run in the wrong namespace.
 func (t *Thread) run(ns *os.File, entered chan<- error) {
 	runtime.LockOSThread()
-	err := Enter(ns)
+	err := enter(ns)
 	entered <- err
 	if err != nil {
 		return

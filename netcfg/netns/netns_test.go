@@ -42,6 +42,16 @@ func current(t *testing.T) string {
 	return s
 }
 
+// do runs f in the network namespace ns, on a thread of its own.
+func do(ns *os.File, f func() error) error {
+	th, err := NewThread(ns)
+	if err != nil {
+		return err
+	}
+	defer th.Close()
+	return th.Do(f)
+}
+
 func TestDoRunsInside(t *testing.T) {
 	netnstest.Run(t, func(t *testing.T) {
 		c, _ := holder(t)
@@ -55,7 +65,7 @@ func TestDoRunsInside(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got string
-		err = Do(ns, func() error { got = current(t); return syscall.ENOTTY })
+		err = do(ns, func() error { got = current(t); return syscall.ENOTTY })
 		if !errors.Is(err, syscall.ENOTTY) {
 			t.Errorf("error: got %v, want that of the function", err)
 		}
@@ -108,7 +118,7 @@ func TestEnterKeepsErrno(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := Do(f, func() error { return nil }); !errors.Is(err, syscall.EINVAL) {
+	if err := do(f, func() error { return nil }); !errors.Is(err, syscall.EINVAL) {
 		t.Errorf("enter /dev/null: got %v, want EINVAL", err)
 	}
 	if _, err := Open("/nonexistent/net"); !errors.Is(err, syscall.ENOENT) {
