@@ -54,12 +54,14 @@ type host struct {
 	port     uint16
 	received int // bytes over TCP
 	buf      [4096]byte
+	in       *sys.RecvBatch
+	out      *sys.SendBatch
 }
 
 // newHost serves one port over TCP and UDP, IPv4 and IPv6.
 func newHost(t testing.TB) *host {
 	t.Helper()
-	h := &host{}
+	h := &host{in: sys.NewRecvBatch(1, 4096), out: sys.NewSendBatch(1, 1)}
 	t.Cleanup(h.close)
 	for _, fam := range families() {
 		h.tcp = append(h.tcp, h.bind(t, fam.loopback, syscall.SOCK_STREAM))
@@ -113,8 +115,11 @@ func (h *host) serve() {
 		_, _ = sys.Send(c, b[:max(n, 1)], sys.MsgDontwait|sys.MsgNosignal)
 	}
 	for _, u := range h.udp {
-		if n, from, err := syscall.Recvfrom(u, b, syscall.MSG_DONTWAIT); err == nil {
-			_ = syscall.Sendto(u, b[:n], syscall.MSG_DONTWAIT, from)
+		if _, errno := h.in.Recv(u, 1, 0); errno == 0 {
+			h.out.Reset()
+			h.out.Begin(h.in.From(0))
+			h.out.Add(h.in.Payload(0))
+			_, _ = h.out.Send(u, 0)
 		}
 	}
 }
