@@ -160,7 +160,7 @@ func setFamily(fd, family int, dual bool) syscall.Errno {
 // connections in TIME_WAIT is free; UDP would share the port with others.
 func setOptions(fd, family int, r fwd.Rule, o ListenOptions) syscall.Errno {
 	if r.IfName != "" {
-		if errno := sys.SetString(fd, syscall.SOL_SOCKET, syscall.SO_BINDTODEVICE, r.IfName); errno != 0 {
+		if errno := sys.BindToDevice(fd, r.IfName); errno != 0 {
 			return errno
 		}
 	}

@@ -28,7 +28,7 @@ var layers = [][]string{
 	{"core/pcap"},
 	{"core/flow", "core/tap", "core/loop"},
 	{"core/fwd"},
-	{"core/config"},
+	{"core/config", "core/hostsock"},
 	{"core/tcp", "core/udp", "core/icmp", "core/splice", "core/neigh", "core/dhcp", "core/isolate"},
 	{"core/engine"},
 	{"core/coretest"},

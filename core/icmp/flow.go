@@ -112,30 +112,9 @@ func (h *Handler) openSocket(i uint32, id uint16) syscall.Errno {
 // bind asks for the guest's identifier, or if another flow has it for one of the
 // kernel's, and for the configured source.
 func (h *Handler) bind(f *state, id uint16, scope uint32) {
-	src := packet.Addr{}
-	if f.host.Is4() {
-		src = packet.AddrFrom4([4]byte{})
-	}
-	if m := h.nat.Family(f.host); !f.host.IsLoopback() {
-		if !m.Outbound.IsZero() {
-			src = m.Outbound
-		}
-		if m.OutboundIf != "" {
-			h.logBind(f, sys.BindToDevice(f.fd, m.OutboundIf))
-		}
-	}
-	a := sys.MakeSockAddr(src, id, scope)
-	errno := sys.Bind(f.fd, &a)
-	if errno == syscall.EADDRINUSE {
-		a = sys.MakeSockAddr(src, 0, scope)
-		errno = sys.Bind(f.fd, &a)
-	}
-	h.logBind(f, errno)
-}
-
-func (h *Handler) logBind(f *state, errno syscall.Errno) {
-	if errno != 0 {
-		h.log.Warn("bind ping socket", "dst", f.host.Netip(), "err", errno)
+	h.binder.Device(f.fd, f.host)
+	if h.binder.Port(f.fd, f.host, id, scope) != 0 {
+		h.binder.Addr(f.fd, f.host, scope)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/flow"
 	"github.com/pasta-net/pasta/core/fwd"
+	"github.com/pasta-net/pasta/core/hostsock"
 	"github.com/pasta-net/pasta/core/loop"
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/sys"
@@ -41,6 +42,7 @@ type Handler struct {
 	lp   *loop.Loop
 	log  *slog.Logger
 
+	binder    hostsock.Binder
 	table     *flow.Table
 	deadlines *flow.Deadlines
 	flows     []state // by slot of table
@@ -61,6 +63,7 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 	}
 	return &Handler{
 		cfg: cfg, nat: nat, link: link, lp: lp, log: log,
+		binder:    hostsock.NewBinder(nat, log, "ICMP"),
 		table:     flow.NewTable(maxFlows),
 		deadlines: flow.NewDeadlines(maxFlows),
 		flows:     make([]state, maxFlows),

@@ -84,7 +84,7 @@ func TTL(fd, family int) (int, syscall.Errno) {
 // BindToDevice restricts fd to the interface name (SO_BINDTODEVICE; ordinary
 // users may since Linux 5.7).
 func BindToDevice(fd int, name string) syscall.Errno {
-	return SetString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, name)
+	return setString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, name)
 }
 
 // MsgErrQueue is the flag that receives from the error queue (MSG_ERRQUEUE).

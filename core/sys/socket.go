@@ -167,8 +167,8 @@ func GetInt(fd, level, opt int) (int, syscall.Errno) {
 	return int(v), errno
 }
 
-// SetString sets a string socket option, such as SO_BINDTODEVICE.
-func SetString(fd, level, opt int, value string) syscall.Errno {
+// setString sets a string socket option, such as SO_BINDTODEVICE.
+func setString(fd, level, opt int, value string) syscall.Errno {
 	_, _, errno := syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(opt),
 		uintptr(unsafe.Pointer(unsafe.StringData(value))), uintptr(len(value)), 0)
 	return errno

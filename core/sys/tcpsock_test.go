@@ -351,7 +351,7 @@ func TestSocketOptions(t *testing.T) {
 	if v, errno := GetInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY); v != 1 || errno != 0 {
 		t.Errorf("TCP_NODELAY = %d, %v, want 1", v, errno)
 	}
-	if errno := SetString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, "reno"); errno != 0 {
+	if errno := setString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, "reno"); errno != 0 {
 		t.Errorf("set congestion control: %v", errno)
 	}
 	if errno := SetInt(fd, unix.IPPROTO_TCP, 9999, 1); errno != unix.ENOPROTOOPT {

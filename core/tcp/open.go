@@ -60,17 +60,8 @@ func (h *Handler) hostSocket(host packet.Addr) (int, syscall.Errno) {
 	}
 	setUp(fd)
 	h.startPeeking(fd)
-	if f := h.nat.Family(host); !host.IsLoopback() {
-		// As upstream, a source that cannot be had is not fatal: the kernel
-		// chooses then.
-		if f.OutboundIf != "" {
-			_ = sys.SetString(fd, syscall.SOL_SOCKET, syscall.SO_BINDTODEVICE, f.OutboundIf)
-		}
-		if !f.Outbound.IsZero() {
-			from := sys.MakeSockAddr(f.Outbound, 0, 0)
-			_ = sys.Bind(fd, &from)
-		}
-	}
+	h.binder.Device(fd, host)
+	h.binder.Addr(fd, host, h.nat.OutboundScope(host))
 	return fd, 0
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/flow"
 	"github.com/pasta-net/pasta/core/fwd"
+	"github.com/pasta-net/pasta/core/hostsock"
 	"github.com/pasta-net/pasta/core/loop"
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/sys"
@@ -45,6 +46,7 @@ type Handler struct {
 	loop *loop.Loop
 	log  *slog.Logger
 
+	binder    hostsock.Binder
 	table     *flow.Table
 	conns     []conn
 	deadlines *flow.Deadlines
@@ -100,6 +102,7 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 	}
 	h := &Handler{
 		cfg: cfg, nat: nat, link: link, loop: lp, log: log,
+		binder:    hostsock.NewBinder(nat, log, "TCP"),
 		table:     flow.NewTable(o.MaxFlows),
 		conns:     make([]conn, o.MaxFlows),
 		deadlines: flow.NewDeadlines(o.MaxFlows),

@@ -72,10 +72,7 @@ func (h *Handler) close(i uint32) {
 		sys.Close(f.fd) // leaves epoll by itself
 		f.fd = -1
 	}
-	if f.hostSlot != flow.None {
-		h.hostSide.Remove(f.hostSlot)
-		f.hostSlot = flow.None
-	}
+	h.forgetHostSide(f)
 	f.pendHead, f.pendTail = noIndex, noIndex
 	if h.recent == i {
 		h.recent = flow.None

@@ -7,6 +7,7 @@ import (
 	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/flow"
 	"github.com/pasta-net/pasta/core/fwd"
+	"github.com/pasta-net/pasta/core/hostsock"
 	"github.com/pasta-net/pasta/core/loop"
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/sys"
@@ -56,8 +57,8 @@ type Handler struct {
 	nat  *fwd.Map
 	link *tap.Link
 	lp   *loop.Loop
-	log  *slog.Logger
 
+	binder    hostsock.Binder
 	table     *flow.Table
 	hostSide  *flow.Table // see hostKey
 	deadlines *flow.Deadlines
@@ -86,7 +87,8 @@ type Handler struct {
 // New makes a handler; its listeners come by AddListener.
 func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *slog.Logger) *Handler {
 	h := &Handler{
-		cfg: cfg, nat: nat, link: link, lp: lp, log: log,
+		cfg: cfg, nat: nat, link: link, lp: lp,
+		binder:    hostsock.NewBinder(nat, log, "UDP"),
 		table:     flow.NewTable(maxFlows),
 		hostSide:  flow.NewTable(maxFlows),
 		deadlines: flow.NewDeadlines(maxFlows),

@@ -126,10 +126,7 @@ func (h *Handler) reopen(i uint32, t *target, family int) syscall.Errno {
 		return errno
 	}
 	f.fd = fd
-	if f.hostSlot != flow.None {
-		h.hostSide.Remove(f.hostSlot)
-		f.hostSlot = flow.None
-	}
+	h.forgetHostSide(f)
 	prepare(fd, family)
 	other := *t
 	other.local = 0
@@ -137,33 +134,17 @@ func (h *Handler) reopen(i uint32, t *target, family int) syscall.Errno {
 }
 
 // bind binds to the guest's port if it is free, and to what the configuration
-// says about sources. A source that cannot be bound is logged, not fatal.
+// says about sources.
 func (h *Handler) bind(i uint32, t *target) {
 	f := &h.flows[i]
-	src := packet.Addr{}
-	if t.host.Is4() {
-		src = packet.AddrFrom4([4]byte{})
+	h.binder.Device(f.fd, t.host)
+	if t.local == 0 || !h.bindPort(i, t) {
+		h.binder.Addr(f.fd, t.host, t.scope)
 	}
-	if m := h.nat.Family(t.host); !t.host.IsLoopback() {
-		if !m.Outbound.IsZero() {
-			src = m.Outbound
-		}
-		if m.OutboundIf != "" {
-			h.logBind(sys.BindToDevice(f.fd, m.OutboundIf), t)
-		}
-	}
-	if t.local != 0 && h.bindPort(i, src, t) {
-		return
-	}
-	if src.IsUnspecified() {
-		return // connecting or sending picks address and port
-	}
-	a := sys.MakeSockAddr(src, 0, t.scope)
-	h.logBind(sys.Bind(f.fd, &a), t)
 }
 
 // bindPort binds flow i to port t.local and tells whether that worked.
-func (h *Handler) bindPort(i uint32, src packet.Addr, t *target) bool {
+func (h *Handler) bindPort(i uint32, t *target) bool {
 	f := &h.flows[i]
 	if !f.open {
 		k := hostKey(t.host, t.hostPort, t.local)
@@ -177,20 +158,18 @@ func (h *Handler) bindPort(i uint32, src packet.Addr, t *target) bool {
 		// that are meant for other sockets of the host.
 		_ = sys.SetInt(f.fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
 	}
-	a := sys.MakeSockAddr(src, t.local, t.scope)
-	if sys.Bind(f.fd, &a) == 0 {
+	if h.binder.Port(f.fd, t.host, t.local, t.scope) == 0 {
 		return true
 	}
-	if f.hostSlot != flow.None {
-		h.hostSide.Remove(f.hostSlot)
-		f.hostSlot = flow.None
-	}
+	h.forgetHostSide(f)
 	_ = sys.SetInt(f.fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 0)
 	return false
 }
 
-func (h *Handler) logBind(errno syscall.Errno, t *target) {
-	if errno != 0 {
-		h.log.Warn("bind UDP socket of outbound flow", "dst", t.host.Netip(), "err", errno)
+// forgetHostSide frees the host side of f for other flows.
+func (h *Handler) forgetHostSide(f *state) {
+	if f.hostSlot != flow.None {
+		h.hostSide.Remove(f.hostSlot)
+		f.hostSlot = flow.None
 	}
 }
