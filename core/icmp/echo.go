@@ -70,7 +70,7 @@ func (h *Handler) sendRequest(i uint32, m packet.ICMP) packet.Drop {
 	case syscall.EAGAIN, syscall.ENOBUFS:
 		return packet.DropQueueFull
 	}
-	h.refused(i, errno)
+	h.unreachable(i, m, errno)
 	return packet.DropNoSocket
 }
 

@@ -2,6 +2,7 @@ package icmp
 
 import (
 	"encoding/binary"
+	"syscall"
 
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/sys"
@@ -29,6 +30,12 @@ func (h *Handler) fromErrQueue(i uint32) {
 		// otherwise be reported for ever.
 		_ = sys.SocketError(fd)
 	}
+}
+
+// unreachable tells the guest that the host itself could not send its request,
+// if that is what errno means.
+func (h *Handler) unreachable(i uint32, request []byte, errno syscall.Errno) {
+	h.passError(i, &sys.ExtendedErr{Errno: errno, Origin: sys.OriginLocal}, request)
 }
 
 // passError sends the guest an ICMP error about a request of flow i. request is

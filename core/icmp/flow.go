@@ -1,7 +1,6 @@
 package icmp
 
 import (
-	"errors"
 	"syscall"
 
 	"github.com/pasta-net/pasta/core/flow"
@@ -40,7 +39,9 @@ func (h *Handler) open(k *flow.Key, now int64) (uint32, packet.Drop) {
 	h.flows[i] = state{host: host, fd: -1, last: now, replied: noSeq}
 	h.deadlines.Set(i, now+int64(h.idle))
 	if errno := h.openSocket(i, k.GuestPort); errno != 0 {
-		h.refused(i, errno)
+		if h.flows[i].fd >= 0 {
+			h.unreachable(i, nil, errno)
+		}
 		h.close(i)
 		return flow.None, packet.DropNoSocket
 	}
@@ -89,6 +90,9 @@ func (h *Handler) openSocket(i uint32, id uint16) syscall.Errno {
 		proto = packet.ProtoICMPv6
 	}
 	fd, errno := sys.Socket(family, syscall.SOCK_DGRAM, proto)
+	if errno == syscall.EACCES {
+		h.forbidden()
+	}
 	if errno != 0 {
 		return errno
 	}
@@ -118,18 +122,15 @@ func (h *Handler) bind(f *state, id uint16, scope uint32) {
 	}
 }
 
-// refused handles a flow that got no socket: no way to the destination is news for
-// the guest, a lack of permission for the user, once.
-func (h *Handler) refused(i uint32, errno syscall.Errno) {
-	switch {
-	case errors.Is(errno, syscall.EACCES) && !h.warned:
-		h.warned = true
-		h.log.Warn("open ping socket: permission denied")
-		h.log.Warn("echo requests of the guest are dropped until our group is in the range of")
-		h.log.Warn("the sysctl net.ipv4.ping_group_range, as with: sysctl -w net.ipv4.ping_group_range=\"0 2147483647\"")
-	case errno == syscall.ENETUNREACH, errno == syscall.EHOSTUNREACH, errno == syscall.EADDRNOTAVAIL:
-		h.passError(i, &sys.ExtendedErr{Errno: errno, Origin: sys.OriginLocal}, nil)
+// forbidden tells the user, once, that sockets for echo are not permitted.
+func (h *Handler) forbidden() {
+	if h.warned {
+		return
 	}
+	h.warned = true
+	h.log.Warn("open ping socket: permission denied")
+	h.log.Warn("echo requests of the guest are dropped until our group is in the range of")
+	h.log.Warn("the sysctl net.ipv4.ping_group_range, as with: sysctl -w net.ipv4.ping_group_range=\"0 2147483647\"")
 }
 
 // close ends flow i.

@@ -113,7 +113,9 @@ link set veth0 up
 link set veth1 up
 addr add 10.66.0.2/24 dev veth0
 route add unreachable 10.99.0.0/16
+route add prohibit 10.98.0.0/16
 route add unreachable fd99::/16
+route add prohibit fd98::/16
 `)
 		if err := os.WriteFile("/proc/sys/net/ipv4/ping_group_range", []byte("0 0"), 0o644); err != nil {
 			t.Fatal(err)
@@ -211,6 +213,8 @@ func TestUnreachable(t *testing.T) {
 			typ, code, quotedType uint8
 		}{
 			{"IPv4", guest4, denied4, packet.ICMPUnreachable, packet.ICMPCodeHost, packet.ICMPEchoRequest},
+			{"prohibited, IPv4", guest4, netip.MustParseAddr("10.98.0.1"), packet.ICMPUnreachable, packet.ICMPCodeAdmin, packet.ICMPEchoRequest},
+			{"prohibited, IPv6", guest6, netip.MustParseAddr("fd98::1"), packet.ICMPv6Unreachable, packet.ICMPv6CodeAdmin, packet.ICMPv6EchoRequest},
 			{"IPv6", guest6, denied6, packet.ICMPv6Unreachable, packet.ICMPv6CodeAddr, packet.ICMPv6EchoRequest},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
@@ -225,8 +229,8 @@ func TestUnreachable(t *testing.T) {
 				if !packet.ParseQuoted(m, &q) || q.Src.Netip() != tt.guest || q.Dst.Netip() != tt.dst || q.DstPort != 9 {
 					t.Errorf("quoted %+v, want a request from %v to %v with identifier 9", q, tt.guest, tt.dst)
 				}
-				if e.h.Len() != 0 {
-					t.Errorf("%d flows, want 0", e.h.Len())
+				if e.h.Len() != 0 || e.log.Len() != 0 {
+					t.Errorf("%d flows and log %q, want none", e.h.Len(), e.log.String())
 				}
 			})
 		}

@@ -67,8 +67,9 @@ func (h *Handler) passError(i uint32, e *sys.ExtendedErr, payload []byte) {
 	}
 }
 
-// unreachable tells the guest that the host itself could not send its datagram.
-func (h *Handler) unreachable(i uint32, errno syscall.Errno, payload []byte) {
+// unreachable tells the guest that the host itself could not send its datagram,
+// if that is what errno means.
+func (h *Handler) unreachable(i uint32, payload []byte, errno syscall.Errno) {
 	h.passError(i, &sys.ExtendedErr{Errno: errno, Origin: sys.OriginLocal}, payload)
 }
 

@@ -25,7 +25,9 @@ link set veth1 up
 addr add 10.66.0.2/24 brd 10.66.0.255 dev veth0
 addr add fd66::2/64 dev veth0 nodad
 route add unreachable 10.99.0.0/16
+route add prohibit 10.98.0.0/16
 route add unreachable fd99::/16
+route add prohibit fd98::/16
 `)
 		body(t)
 	})
@@ -157,19 +159,22 @@ func TestNoRoute(t *testing.T) {
 		for _, tt := range []struct {
 			src, dst  string
 			typ, code uint8
+			flows     int
 		}{
-			{"10.66.0.2:1", "10.99.0.1:2", packet.ICMPUnreachable, packet.ICMPCodeHost},
-			{"10.66.0.2:1", "203.0.113.1:2", packet.ICMPUnreachable, packet.ICMPCodeNet},
-			{"[fd66::2]:1", "[fd99::1]:2", packet.ICMPv6Unreachable, packet.ICMPv6CodeAddr},
-			{"[fd66::2]:1", "[2001:db8::1]:2", packet.ICMPv6Unreachable, packet.ICMPv6CodeNoRoute},
+			{"10.66.0.2:1", "10.99.0.1:2", packet.ICMPUnreachable, packet.ICMPCodeHost, 0},
+			{"10.66.0.2:1", "10.98.0.1:2", packet.ICMPUnreachable, packet.ICMPCodeAdmin, 1}, // might be a broadcast
+			{"10.66.0.2:1", "203.0.113.1:2", packet.ICMPUnreachable, packet.ICMPCodeNet, 0},
+			{"[fd66::2]:1", "[fd99::1]:2", packet.ICMPv6Unreachable, packet.ICMPv6CodeAddr, 0},
+			{"[fd66::2]:1", "[fd98::1]:2", packet.ICMPv6Unreachable, packet.ICMPv6CodeAdmin, 0},
+			{"[fd66::2]:1", "[2001:db8::1]:2", packet.ICMPv6Unreachable, packet.ICMPv6CodeNoRoute, 0},
 		} {
 			e := newEnv(t, coretest.AllFeatures)
 			e.guestSends(coretest.UDP(netip.MustParseAddrPort(tt.src), netip.MustParseAddrPort(tt.dst), []byte("x")))
 			if m := e.guestError().ICMP(t); m.Type() != tt.typ || m.Code() != tt.code {
 				t.Errorf("%s: type %d code %d, want %d, %d", tt.dst, m.Type(), m.Code(), tt.typ, tt.code)
 			}
-			if e.h.Len() != 0 {
-				t.Errorf("%s: %d flows, want 0", tt.dst, e.h.Len())
+			if got := e.h.Len(); got != tt.flows {
+				t.Errorf("%s: %d flows, want %d", tt.dst, got, tt.flows)
 			}
 		}
 	})
@@ -296,6 +301,25 @@ func TestOutOfDescriptors(t *testing.T) {
 		e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, 41100), dst, nil))
 		if e.h.Stats.Recycled != 1 || e.h.Len() != flows {
 			t.Errorf("%d recycled with %d flows, want 1 and %d", e.h.Stats.Recycled, e.h.Len(), flows)
+		}
+	})
+}
+
+// TestErrorOfLiveFlow checks that what goes wrong in sending, after the flow was
+// made, is told as well: here the route is gone.
+func TestErrorOfLiveFlow(t *testing.T) {
+	inNamespace(t, func(t *testing.T) {
+		e := newEnv(t, coretest.AllFeatures)
+		frame := coretest.UDP(netip.AddrPortFrom(guest4, 40030), netip.MustParseAddrPort("10.50.0.1:9"), []byte("x"))
+		netnstest.IP(t, "route add 10.50.0.0/16 dev veth0\n")
+		e.guestSends(frame)
+		netnstest.IP(t, "route del 10.50.0.0/16\nroute add prohibit 10.50.0.0/16\n")
+		e.guestSends(frame)
+		if m := e.guestError().ICMP(t); m.Type() != packet.ICMPUnreachable || m.Code() != packet.ICMPCodeAdmin {
+			t.Errorf("type %d code %d, want %d, %d", m.Type(), m.Code(), packet.ICMPUnreachable, packet.ICMPCodeAdmin)
+		}
+		if e.h.Len() != 1 {
+			t.Errorf("%d flows, want 1", e.h.Len())
 		}
 	})
 }

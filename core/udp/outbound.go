@@ -1,8 +1,6 @@
 package udp
 
 import (
-	"syscall"
-
 	"github.com/pasta-net/pasta/core/flow"
 	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/core/packet"
@@ -66,7 +64,7 @@ func (h *Handler) outbound(k *flow.Key, u packet.UDP, now int64) (uint32, packet
 	}
 	t := target{host: host, hostPort: k.PeerPort, local: k.GuestPort, scope: h.nat.OutboundScope(host)}
 	if errno := h.openSocket(i, &t, now); errno != 0 {
-		h.refuse(i, u.Payload(), errno)
+		h.unreachable(i, u.Payload(), errno)
 		h.close(i)
 		return flow.None, packet.DropNoSocket
 	}
@@ -116,13 +114,4 @@ func (h *Handler) Flush() {
 	}
 	clear(h.pending) // drops the references to the slots
 	h.pending, h.dirty = h.pending[:0], h.dirty[:0]
-}
-
-// refuse tells the guest that the host has no way for its datagram, if that is
-// what errno means: what the application would get on the host itself.
-func (h *Handler) refuse(i uint32, payload []byte, errno syscall.Errno) {
-	switch errno {
-	case syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.EADDRNOTAVAIL:
-		h.unreachable(i, errno, payload)
-	}
 }

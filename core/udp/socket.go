@@ -86,7 +86,7 @@ func (h *Handler) attach(i uint32, t *target, family int) syscall.Errno {
 	}
 	to := sys.MakeSockAddr(t.host, t.hostPort, t.scope)
 	errno := sys.Connect(f.fd, &to)
-	if errno == syscall.EACCES { // the broadcast address of a subnet
+	if errno == syscall.EACCES && t.host.Is4() { // the broadcast address of a subnet, or prohibited
 		h.makeOpen(f, family)
 		return 0
 	}
