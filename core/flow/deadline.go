@@ -25,6 +25,9 @@ func (d *Deadlines) Next() (at int64, ok bool) {
 	return d.heap[0].at, true
 }
 
+// Len is the number of slots that have a deadline.
+func (d *Deadlines) Len() int { return len(d.heap) }
+
 // Set gives slot the deadline at, in place of an earlier one.
 func (d *Deadlines) Set(slot uint32, at int64) {
 	if p := d.pos[slot]; p != 0 {

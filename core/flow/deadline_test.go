@@ -52,6 +52,9 @@ func expireOne(t *testing.T, d *Deadlines, m map[uint32]int64, now int64) {
 
 func compareDeadlines(t *testing.T, d *Deadlines, m map[uint32]int64, slot uint32) {
 	t.Helper()
+	if d.Len() != len(m) {
+		t.Fatalf("Len = %d, want %d", d.Len(), len(m))
+	}
 	at, ok := d.Next()
 	if want, some := earliest(m); at != want || ok != some {
 		t.Fatalf("Next = %d, %v, want %d, %v", at, ok, want, some)

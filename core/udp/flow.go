@@ -1,6 +1,8 @@
 package udp
 
 import (
+	"math"
+
 	"github.com/pasta-net/pasta/core/flow"
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/sys"
@@ -46,11 +48,11 @@ func hostKey(host packet.Addr, hostPort, localPort uint16) flow.Key {
 	return flow.Key{Peer: host, PeerPort: hostPort, GuestPort: localPort}
 }
 
-// insert takes a slot for k, recycling an idle flow if need be; flow.None if all
-// are busy.
+// insert takes a slot for k, recycling an idle flow or a stranger's if need be;
+// flow.None if all are busy.
 func (h *Handler) insert(k *flow.Key, now int64) uint32 {
 	i := h.table.Insert(k)
-	if i == flow.None && h.recycle(now) {
+	if i == flow.None && (h.recycle(now) || h.dropStranger()) {
 		i = h.table.Insert(k)
 	}
 	if i == flow.None {
@@ -78,6 +80,7 @@ func (h *Handler) close(i uint32) {
 		h.recent = flow.None
 	}
 	h.deadlines.Clear(i)
+	h.strangers.Clear(i)
 	h.table.Remove(i)
 }
 
@@ -112,6 +115,40 @@ func (h *Handler) recycle(now int64) bool {
 		return true
 	}
 	return false
+}
+
+// insertStranger is insert for a client. Whoever can reach a forward makes such
+// flows at will, from made-up sources, so as long as the guest does not answer
+// they take at most half of the table: the guest's own flows find room.
+func (h *Handler) insertStranger(k *flow.Key, now int64) uint32 {
+	if h.strangers.Len() >= max(1, h.table.Cap()/2) {
+		h.dropStranger()
+	}
+	i := h.insert(k, now)
+	if i != flow.None {
+		h.strangers.Set(i, int64(h.Stats.Flows)) // counts up: the order of beginning
+	}
+	return i
+}
+
+// repliedTo notes that the guest answers the client of flow i.
+func (h *Handler) repliedTo(i uint32, f *state) {
+	if !f.replied {
+		f.replied = true
+		h.strangers.Clear(i)
+	}
+}
+
+// dropStranger ends the oldest of the flows that the guest has not answered, and
+// tells whether there was one. Little is lost: the client's next datagram makes
+// the same flow again.
+func (h *Handler) dropStranger() bool {
+	i, ok := h.strangers.Expired(math.MaxInt64)
+	if ok {
+		h.close(i)
+		h.Stats.Recycled++
+	}
+	return ok
 }
 
 // lookup finds the slot of k.

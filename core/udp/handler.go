@@ -62,6 +62,9 @@ type Handler struct {
 	table     *flow.Table
 	hostSide  *flow.Table // see hostKey
 	deadlines *flow.Deadlines
+	// strangers are the inbound flows that the guest has not answered, in order
+	// of their beginning.
+	strangers *flow.Deadlines
 	flows     []state // by slot of table
 	recent    uint32  // slot of the last datagram from the guest, or flow.None
 	listeners []listener
@@ -92,6 +95,7 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 		table:     flow.NewTable(maxFlows),
 		hostSide:  flow.NewTable(maxFlows),
 		deadlines: flow.NewDeadlines(maxFlows),
+		strangers: flow.NewDeadlines(maxFlows),
 		flows:     make([]state, maxFlows),
 		recent:    flow.None,
 		pending:   make([]datagram, 0, maxPending),

@@ -140,7 +140,7 @@ func (h *Handler) inboundKey(index int32, c *client) (k flow.Key, ok bool) {
 
 func (h *Handler) newInbound(k *flow.Key, index int32, c *client, now int64) uint32 {
 	h.flushGather() // recycling must not take the flow of what is gathered
-	i := h.insert(k, now)
+	i := h.insertStranger(k, now)
 	if i == flow.None {
 		return flow.None
 	}

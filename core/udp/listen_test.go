@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/pasta-net/pasta/core/coretest"
@@ -125,19 +126,75 @@ func TestLatestClientGetsReplies(t *testing.T) {
 	}
 }
 
+// TestStrangersTakeHalfOfTheTable floods a forward from many sources: flows that
+// the guest answered and its own stay, and those that it did not answer go, the
+// oldest first.
+func TestStrangersTakeHalfOfTheTable(t *testing.T) {
+	e := newEnv(t, coretest.AllFeatures)
+	e.shrink(8)
+	forward := e.listen("127.0.0.1", netip.Addr{}, 53)
+	peer := hostSocket(t, "127.0.0.1")
+	own := netip.AddrPortFrom(guest4, 40000)
+	e.guestSends(coretest.UDP(own, netip.AddrPortFrom(gateway4, addrOf(peer).Port()), []byte("mine")))
+	known := hostSocket(t, "127.0.0.1")
+	send(t, known, forward, []byte("query"))
+	e.guestGets(1)
+	e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, 53), netip.AddrPortFrom(gateway4, addrOf(known).Port()), []byte("answer")))
+
+	var ports []uint16
+	for range 10 {
+		stranger := hostSocket(t, "127.0.0.1")
+		ports = append(ports, addrOf(stranger).Port())
+		send(t, stranger, forward, []byte("flood"))
+		e.guestGets(1) // none is refused
+	}
+	want := []uint16{addrOf(peer).Port(), addrOf(known).Port()}
+	want = append(want, ports[6:]...)
+	var got []uint16
+	e.h.table.All(func(i uint32) { got = append(got, e.h.table.Key(i).PeerPort) })
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) || e.h.Stats.Recycled != 6 {
+		t.Errorf("flows with ports %v after %d recycled, want %v after 6", got, e.h.Stats.Recycled, want)
+	}
+	if n := e.h.strangers.Len(); n != 4 {
+		t.Errorf("%d flows count as unanswered, want 4", n)
+	}
+}
+
+// TestFullTableTakesFromStrangers: where nothing is idle, a new flow of the guest
+// gets the place of one that it did not answer.
+func TestFullTableTakesFromStrangers(t *testing.T) {
+	e := newEnv(t, coretest.AllFeatures)
+	e.shrink(2)
+	forward := e.listen("127.0.0.1", netip.Addr{}, 53)
+	send(t, hostSocket(t, "127.0.0.1"), forward, []byte("flood"))
+	e.guestGets(1)
+	peer := hostSocket(t, "127.0.0.1")
+	for port := range uint16(3) {
+		src := netip.AddrPortFrom(guest4, 40000+port)
+		e.guestSends(coretest.UDP(src, netip.AddrPortFrom(gateway4, addrOf(peer).Port()), []byte("mine")))
+	}
+	if e.h.Len() != 2 || e.h.Stats.Recycled != 1 || e.link.Stats.Drops[packet.DropTableFull] != 1 {
+		t.Errorf("%d flows, %d recycled, drops %v, want 2, 1 and one refused",
+			e.h.Len(), e.h.Stats.Recycled, e.link.Stats.Drops)
+	}
+}
+
 func TestFullTableRefusesClients(t *testing.T) {
 	e := newEnv(t, coretest.AllFeatures)
 	e.shrink(1)
+	peer := hostSocket(t, "127.0.0.1")
+	e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, 40000), netip.AddrPortFrom(gateway4, addrOf(peer).Port()), nil))
 	addr := e.listen("127.0.0.1", netip.Addr{}, 53)
-	one, two := hostSocket(t, "127.0.0.1"), hostSocket(t, "127.0.0.1")
-	send(t, one, addr, []byte("first"))
-	send(t, two, addr, []byte("refused"))
-	e.guestGets(1)
+	client := hostSocket(t, "127.0.0.1")
+	send(t, client, addr, []byte("refused"))
+	e.guestGets(0)
 	if e.h.Stats.HostDrops[packet.DropTableFull] != 1 {
 		t.Errorf("drops %v, want one %v", e.h.Stats.HostDrops, packet.DropTableFull)
 	}
 	e.now = recycleIdle
-	send(t, two, addr, []byte("recycled"))
+	send(t, client, addr, []byte("recycled"))
 	e.guestGets(1)
 	if e.h.Stats.Recycled != 1 || e.h.Len() != 1 {
 		t.Errorf("%d recycled with %d flows, want 1 and 1", e.h.Stats.Recycled, e.h.Len())

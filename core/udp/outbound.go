@@ -41,7 +41,7 @@ func (h *Handler) FromTap(p *packet.Packet, now int64) {
 	f.last = now
 	h.answered(f)
 	if f.listener != noIndex {
-		f.replied = true
+		h.repliedTo(i, f)
 	} else if p.TTL != f.ttl && !h.setTTL(i, p.TTL) {
 		h.link.Drop(packet.DropIPHeader)
 		return
