@@ -3,6 +3,7 @@ package sys
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"syscall"
 	"unsafe"
@@ -19,8 +20,12 @@ const (
 	stepStarted ForkStep = iota
 	// StepUserns is setns(2) into the user namespace.
 	StepUserns
+	// StepOuter is clone(2) with, and the ID map of, the outer user namespace.
+	StepOuter
 	// StepClone is clone(2) with the new namespaces.
 	StepClone
+	// StepMap is writing the ID map of the new user namespace.
+	StepMap
 	// StepExec is execve(2).
 	StepExec
 )
@@ -36,7 +41,9 @@ type ForkError struct {
 func (e *ForkError) Error() string {
 	what := map[ForkStep]string{
 		StepUserns: "enter user namespace",
+		StepOuter:  "create outer user namespace",
 		StepClone:  "clone into new namespaces",
+		StepMap:    "map IDs of user namespace",
 		StepExec:   "execute program",
 	}[e.Step]
 	return fmt.Sprintf("%s: %v", what, e.Errno)
@@ -53,8 +60,15 @@ type ForkSpec struct {
 	Env  []string
 	// UserNS is a descriptor of a user namespace to join; negative: none.
 	UserNS int
+	// Outer is the map of a new user namespace that Namespaces are made in; nil:
+	// none. It excludes UserNS.
+	Outer *IDMap
 	// Namespaces are the CLONE_NEW... flags of the new process.
 	Namespaces uintptr
+	// Map is for CLONE_NEWUSER in Namespaces; nil leaves IDs unmapped.
+	Map *IDMap
+	// NoFile is RLIMIT_NOFILE of the new process; nil: ours.
+	NoFile *syscall.Rlimit
 	// DropBounding empties the capability bounding set where permitted: the
 	// program keeps the capabilities that it has, but can hand none to
 	// programs that it would execute.
@@ -69,14 +83,19 @@ type ForkSpec struct {
 // forkPlan is a ForkSpec made ready for the code between clone and execve,
 // which may neither allocate nor grow its stack nor call the runtime.
 type forkPlan struct {
-	path    *byte
-	argv    **byte
-	env     **byte
-	userNS  int
-	flags   uintptr
-	drop    bool
-	session bool
-	files   []int
+	path   *byte
+	argv   **byte
+	env    **byte
+	userNS int
+	// outerFlags and flags are for the first and for the second clone.
+	outerFlags uintptr
+	flags      uintptr
+	outer      *mapFiles
+	inner      *mapFiles
+	noFile     *syscall.Rlimit
+	drop       bool
+	session    bool
+	files      []int
 	// report is the write end of the pipe for messages to the caller.
 	report  uintptr
 	msg     [2]uint32
@@ -116,7 +135,11 @@ func ForkExec(s ForkSpec) (pid int, err error) {
 	unix.Close(fds[1])
 	defer unix.Close(fds[0])
 	if errno != 0 {
-		return 0, &ForkError{Step: StepClone, Errno: errno}
+		step := StepClone
+		if s.Outer != nil {
+			step = StepOuter
+		}
+		return 0, &ForkError{Step: step, Errno: errno}
 	}
 	pid, err = readForkReport(fds[0])
 	reap(first)
@@ -139,13 +162,29 @@ func newForkPlan(s ForkSpec) (*forkPlan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("program environment: %w", err)
 	}
-	return &forkPlan{
+	p := &forkPlan{
 		path: path, argv: &argv[0], env: &env[0],
-		userNS: s.UserNS, drop: s.DropBounding, session: s.NewSession, files: s.Files,
-		flags:   s.Namespaces | unix.CLONE_PARENT | uintptr(unix.SIGCHLD),
-		allMask: ^uint64(0),
-		capHdr:  unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3},
-	}, nil
+		userNS: s.UserNS, drop: s.DropBounding, session: s.NewSession, files: s.Files, noFile: s.NoFile,
+		outerFlags: uintptr(unix.SIGCHLD),
+		flags:      s.Namespaces | unix.CLONE_PARENT | uintptr(unix.SIGCHLD),
+		allMask:    ^uint64(0),
+		capHdr:     unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3},
+	}
+	p.planMaps(s)
+	return p, nil
+}
+
+// planMaps prepares the maps, each in terms of the user namespace around it.
+func (p *forkPlan) planMaps(s ForkSpec) {
+	around := IDMap{UID: os.Geteuid(), GID: os.Getegid()}
+	if s.Outer != nil {
+		p.outerFlags |= unix.CLONE_NEWUSER
+		p.outer = newMapFiles(*s.Outer, around)
+		around = *s.Outer
+	}
+	if s.Map != nil {
+		p.inner = newMapFiles(*s.Map, around)
+	}
 }
 
 // runLocked forks with all signals blocked: the child has the runtime's
@@ -169,7 +208,7 @@ func (p *forkPlan) fork() (uintptr, syscall.Errno) {
 	const maskLen = 8
 	syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&p.allMask)),
 		uintptr(unsafe.Pointer(&p.oldMask)), maskLen, 0, 0)
-	pid, _, errno := syscall.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	pid, _, errno := syscall.RawSyscall6(unix.SYS_CLONE, p.outerFlags, 0, 0, 0, 0, 0)
 	if errno != 0 || pid != 0 {
 		syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
 			uintptr(unsafe.Pointer(&p.oldMask)), 0, maskLen, 0, 0)
@@ -180,6 +219,9 @@ func (p *forkPlan) fork() (uintptr, syscall.Errno) {
 		if errno != 0 {
 			p.fail(StepUserns, errno)
 		}
+	}
+	if errno = p.outer.write(); errno != 0 {
+		p.fail(StepOuter, errno)
 	}
 	if p.userNS >= 0 || p.drop {
 		p.raiseAmbient()
@@ -200,6 +242,12 @@ func (p *forkPlan) fork() (uintptr, syscall.Errno) {
 //go:nosplit
 //go:norace
 func (p *forkPlan) exec() {
+	if errno := p.inner.write(); errno != 0 {
+		p.fail(StepMap, errno)
+	}
+	if p.noFile != nil {
+		syscall.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, uintptr(unsafe.Pointer(p.noFile)), 0, 0, 0)
+	}
 	if p.session {
 		syscall.RawSyscall(unix.SYS_SETSID, 0, 0, 0)
 	}
@@ -246,7 +294,7 @@ func (p *forkPlan) fail(step ForkStep, value syscall.Errno) {
 }
 
 // readForkReport reads messages until both processes closed the pipe, by
-// ending or by execve. The process ID is valid along with an error of StepExec.
+// ending or by execve. The process ID is valid along with an error of the second process.
 func readForkReport(fd int) (pid int, err error) {
 	for {
 		var msg [2]uint32

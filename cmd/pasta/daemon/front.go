@@ -32,6 +32,8 @@ type front struct {
 	// stub is the process ID of the spawned command, daemon that of the
 	// daemon; 0: not started.
 	stub, daemon int
+	// nested is set if the stub's user namespace is inside one for the daemon.
+	nested bool
 	// interrupt is the signal from the terminal that the command ended by.
 	interrupt syscall.Signal
 	// goPipe releases the stub.
@@ -77,26 +79,39 @@ func (f *front) launch() (ready *os.File, err error) {
 	}
 	t := &f.o.Target
 	r := &role{Kind: roleDaemon, Netns: t.Netns}
-	userns := t.Userns
 	switch {
 	case t.Spawn:
 		if err := f.startStub(); err != nil {
 			return nil, err
 		}
 		r.Netns = nsPath(f.stub, "net")
-		if userns == "" {
-			userns = nsPath(f.stub, "user")
-		}
 	case t.PID != 0:
 		r.Netns = nsPath(t.PID, "net")
-		if userns == "" {
-			userns = nsPath(t.PID, "user")
-		}
 	}
-	if t.NetnsOnly {
-		userns = ""
+	user, err := f.daemonUserns()
+	if err != nil {
+		return nil, err
 	}
-	return f.startDaemon(r, userns)
+	defer closeFile(user)
+	return f.startDaemon(r, user)
+}
+
+// daemonUserns opens the user namespace that the daemon is to join, nil for ours.
+// The daemon needs power over the target network namespace, so its own user
+// namespace has to be the owner's or one around that.
+func (f *front) daemonUserns() (*os.File, error) {
+	t := &f.o.Target
+	switch {
+	case t.NetnsOnly:
+		return nil, nil
+	case t.Userns != "":
+		return openUserns(t.Userns)
+	case f.nested:
+		return openOuter(f.stub)
+	case t.Spawn:
+		return openUserns(nsPath(f.stub, "user"))
+	}
+	return openUserns(nsPath(t.PID, "user"))
 }
 
 // nsPath is the path of a namespace of a process.
@@ -147,15 +162,9 @@ func create(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, fileMode)
 }
 
-// startDaemon starts this program again as the daemon, in the user namespace of
-// that path (empty: ours) and in new mount, IPC, UTS and, in background, PID
-// namespaces.
-func (f *front) startDaemon(r *role, userns string) (ready *os.File, err error) {
-	user, err := openUserns(userns)
-	if err != nil {
-		return nil, err
-	}
-	defer closeFile(user)
+// startDaemon starts this program again as the daemon, in the user namespace user
+// (nil: ours) and in new mount, IPC, UTS and, in background, PID namespaces.
+func (f *front) startDaemon(r *role, user *os.File) (ready *os.File, err error) {
 	if user == nil {
 		if err := checkNetns(r.Netns); err != nil {
 			return nil, err
@@ -177,7 +186,7 @@ func (f *front) startDaemon(r *role, userns string) (ready *os.File, err error) 
 	f.daemon, err = f.forkDaemon(r, fdOf(user))
 	if err != nil {
 		ready.Close()
-		return nil, daemonError(err, userns)
+		return nil, daemonError(err, nameOf(user))
 	}
 	closeFile(f.logFile)
 	closeFile(f.pcap)

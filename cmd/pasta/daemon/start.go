@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"github.com/pasta-net/pasta/core/sys"
+	"github.com/pasta-net/pasta/core/sys/nofile"
 	"github.com/pasta-net/pasta/netcfg/netns"
 )
 
@@ -21,6 +22,16 @@ func openUserns(path string) (*os.File, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, messagef("Couldn't open user namespace %s: %s", path, sys.Reason(err))
+	}
+	return f, nil
+}
+
+// openOuter opens the user namespace around that of process pid.
+func openOuter(pid int) (*os.File, error) {
+	path := nsPath(pid, "user")
+	f, err := netns.OpenParent(path)
+	if err != nil {
+		return nil, messagef("Couldn't open user namespace around %s: %s", path, sys.Reason(err))
 	}
 	return f, nil
 }
@@ -73,9 +84,9 @@ func (f *front) startStub() error {
 	case t.Userns != "":
 		f.stub, err = f.stubJoining(t.Userns, flags, fdOf(r))
 	case t.NetnsOnly:
-		f.stub, err = f.stubCreating(flags, fdOf(r), false)
+		f.stub, err = f.forkStub(sys.ForkSpec{UserNS: -1, Namespaces: flags}, fdOf(r))
 	default:
-		f.stub, err = f.stubMapped(flags|syscall.CLONE_NEWUSER, fdOf(r))
+		f.stub, err = f.stubNested(flags|syscall.CLONE_NEWUSER, fdOf(r))
 	}
 	var m message
 	if err != nil && !errors.As(err, &m) {
@@ -97,31 +108,37 @@ func (f *front) stubJoining(userns string, flags uintptr, goFD int) (pid int, er
 		return 0, err
 	}
 	defer closeFile(user)
-	env, err := f.stubRole(goFD).environ()
-	if err != nil {
-		return 0, err
-	}
-	s := sys.ForkSpec{
-		Path: selfExe, Argv: f.stubArgs(), Env: env,
-		UserNS: -1, Namespaces: flags, Files: []int{goFD},
-	}
+	s := sys.ForkSpec{UserNS: -1, Namespaces: flags}
 	if user != nil {
 		s.UserNS = fdOf(user)
 	}
-	if pid, err = sys.ForkExec(s); err != nil {
+	if pid, err = f.forkStub(s, goFD); err != nil {
 		return 0, daemonError(err, userns)
 	}
 	return pid, nil
 }
 
-// stubMapped starts the stub in a new user namespace where it is root. An outer
-// namespace may forbid that map (nested containers): then without.
-func (f *front) stubMapped(flags uintptr, goFD int) (pid int, err error) {
-	pid, err = f.stubCreating(flags, goFD, true)
+// stubNested starts the stub in a new user namespace where it is root, inside
+// another new one, which is for the daemon. A process has power over all others of
+// its own user namespace, if it is root there: over their memory, too, whatever
+// they do against it, since procfs of the host is never far. A namespace further in
+// it has none.
+//
+// A limit of the kernel may leave room for one level only, and an outer namespace
+// may forbid the map (nested containers): then with less, as the user is told.
+func (f *front) stubNested(flags uintptr, goFD int) (pid int, err error) {
+	same, root := sys.IDMap{UID: os.Getuid(), GID: os.Getgid()}, sys.IDMap{}
+	pid, err = f.forkStub(sys.ForkSpec{UserNS: -1, Outer: &same, Map: &root, Namespaces: flags}, goFD)
 	if err == nil {
+		f.nested = true
 		return pid, nil
 	}
-	pid, again := f.stubCreating(flags, goFD, false)
+	nesting := err
+	if pid, err = f.forkStub(sys.ForkSpec{UserNS: -1, Map: &root, Namespaces: flags}, goFD); err == nil {
+		f.log.Warn("Couldn't nest user namespaces, root in the new one has power over pasta: " + sys.Reason(nesting))
+		return pid, nil
+	}
+	pid, again := f.forkStub(sys.ForkSpec{UserNS: -1, Namespaces: flags}, goFD)
 	if again != nil {
 		return 0, err
 	}
@@ -129,22 +146,18 @@ func (f *front) stubMapped(flags uintptr, goFD int) (pid int, err error) {
 	return pid, nil
 }
 
-// stubCreating starts the stub by clone(2) alone. Its standard streams are ours,
-// their blocking mode included, which os/exec would change.
-func (f *front) stubCreating(flags uintptr, goFD int, mapped bool) (pid int, err error) {
-	const stubFD = 3 // where Files below puts goFD
-	env, err := f.stubRole(stubFD).environ()
-	if err != nil {
+// forkStub starts the stub as s tells. Its standard streams are ours, their
+// blocking mode included, which os/exec would change, and so are its limits as
+// they were before the Go runtime raised them.
+func (f *front) forkStub(s sys.ForkSpec, goFD int) (pid int, err error) {
+	if s.Env, err = f.stubRole(goFD).environ(); err != nil {
 		return 0, err
 	}
-	attr := &syscall.SysProcAttr{Cloneflags: flags}
-	if mapped {
-		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+	s.Path, s.Argv, s.Files = selfExe, f.stubArgs(), []int{goFD}
+	if soft, hard, ok := nofile.Original(); ok {
+		s.NoFile = &syscall.Rlimit{Cur: soft, Max: hard}
 	}
-	return syscall.ForkExec(selfExe, f.stubArgs(), &syscall.ProcAttr{
-		Env: env, Files: []uintptr{0, 1, 2, uintptr(goFD)}, Sys: attr,
-	})
+	return sys.ForkExec(s)
 }
 
 func (f *front) stubRole(goFD int) *role {
@@ -160,6 +173,14 @@ func fdOf(file *os.File) int {
 		return 0
 	}
 	return int(file.Fd())
+}
+
+// nameOf gives the path of a file, "" for nil.
+func nameOf(f *os.File) string {
+	if f == nil {
+		return ""
+	}
+	return f.Name()
 }
 
 func closeFile(f *os.File) {

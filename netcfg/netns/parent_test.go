@@ -1,0 +1,56 @@
+package netns
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestOpenParent(t *testing.T) {
+	c := exec.Command("cat")
+	in, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER}
+	if err := c.Start(); err != nil {
+		if os.Getenv("PASTA_REQUIRE_NETNS") == "1" {
+			t.Fatalf("create user namespace: %v", err)
+		}
+		t.Skipf("create user namespace: %v", err)
+	}
+	defer func() { _ = c.Wait() }()
+	defer in.Close()
+	f, err := OpenParent(fmt.Sprintf("/proc/%d/ns/user", c.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if path := fmt.Sprintf("/proc/self/fd/%d", f.Fd()); !Same(path, "/proc/self/ns/user") {
+		t.Errorf("parent: got another user namespace than ours")
+	}
+	if flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
+		t.Errorf("descriptor: got flags %#x, %v, want close-on-exec", flags, err)
+	}
+}
+
+func TestOpenParentFails(t *testing.T) {
+	tests := []struct {
+		path string
+		want error
+	}{
+		{"/proc/self/ns/user", unix.EPERM}, // the one around ours is not our business
+		{"/dev/null", unix.ENOTTY},
+		{"/nonexistent", unix.ENOENT},
+	}
+	for _, tt := range tests {
+		if _, err := OpenParent(tt.path); !errors.Is(err, tt.want) {
+			t.Errorf("OpenParent(%q): got %v, want %v", tt.path, err, tt.want)
+		}
+	}
+}

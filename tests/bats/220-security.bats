@@ -1,0 +1,82 @@
+# shellcheck shell=bash
+# What a hostile guest finds of pasta.
+
+load helpers
+
+setup_file() { network_start; }
+
+teardown_file() { network_stop; }
+
+teardown() { guest_end; }
+
+# daemon_of FRONT prints the PID of the daemon that this front started: the child
+# that has a session of its own.
+daemon_of() {
+	local pid
+	for pid in $(pgrep -P "$1"); do
+		[ "$(ps -o sid= -p "$pid" | tr -d ' ')" != "$pid" ] || echo "$pid"
+	done
+}
+
+# The guest looks at procfs of the host, which its own one only covers; it learns
+# the process ID through a FIFO. That it can open memory at all is checked, too.
+# shellcheck disable=SC2016 # for the shell in the guest
+attack='
+	umount /proc 2>/dev/null
+	read -r daemon front <"$0"
+	for pid in "$daemon" "$front" self; do
+		(: <>"/proc/$pid/mem") 2>/dev/null && echo open || echo refused
+	done'
+
+# attacked OPTIONS...: run the attack in a guest, and print what came of it.
+attacked() {
+	local out=$TOPO_DIR/attack.out fifo=$TOPO_DIR/attack.$RANDOM
+	mkfifo -m 666 "$fifo"
+	background as_user "$PASTA" --config-net "$@" -- sh -c "$attack" "$fifo" >"$out"
+	wait_for 5 daemon_sandboxed "$BG_PID"
+	echo "$(daemon_of "$BG_PID") $BG_PID" >"$fifo"
+	wait_for 5 gone "$BG_PID"
+	echo $(cat "$out")
+}
+
+# daemon_sandboxed FRONT: the readiness of a command's daemon.
+daemon_sandboxed() { grep -q 'NoNewPrivs:.*1' "/proc/$(daemon_of "$1")/status"; }
+
+@test "root of the guest cannot open the memory of pasta" {
+	expect "refused refused open" attacked
+	expect "refused refused open" attacked --no-pidns
+}
+
+@test "where namespaces cannot be nested, the user is told, and the command runs" {
+	cat >"$TOPO_DIR/deep" <<'END'
+if unshare -Ur unshare -Ur true 2>/dev/null; then
+	exec unshare -Ur sh "$0" "$@"
+fi
+exec "$@"
+END
+	run as_user sh "$TOPO_DIR/deep" "$PASTA" --config-net -- echo works
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "${lines[0]}" = "Couldn't nest user namespaces, root in the new one has power over pasta: No space left on device" ]
+	[ "${lines[1]}" = works ]
+}
+
+@test "the command has the limit on descriptors that pasta was started with" {
+	local holder limit='ulimit -Sn 321; exec "$0" "$@"' # shellcheck disable=SC2016
+	guest_namespace
+	holder=$GUEST_PID
+	expect 321 as_user sh -c "$limit" "$PASTA" --config-net -- sh -c 'ulimit -Sn'
+	expect 321 as_user sh -c "$limit" "$PASTA" --config-net --no-pidns -- sh -c 'ulimit -Sn'
+	expect 321 as_user sh -c "$limit" "$PASTA" --config-net --userns "/proc/$holder/ns/user" -- sh -c 'ulimit -Sn'
+	expect 321 as_user unshare -Ur sh -c "$limit" "$PASTA" --config-net --netns-only -- sh -c 'ulimit -Sn'
+	kill_and_wait KILL "$holder"
+}
+
+@test "the daemon of a command has two capabilities and no way to get more" {
+	local daemon
+	guest_start spawn
+	daemon=$(daemon_of "$PASTA_PID")
+	expect "0000000000000000 0000000000200400 0000000000200400 0000000000000000 0000000000000000 1" \
+		awk '/^(Cap|NoNew)/ {printf "%s%s", sep, $2; sep = " "}' "/proc/$daemon/status"
+	guest_stop
+}
