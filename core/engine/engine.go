@@ -62,6 +62,7 @@ type Engine struct {
 	stop    bool
 
 	reporter reporter
+	capture  *pcap.Writer // nil: none
 }
 
 // batchLen and batchBytes bound the frames read from the tap before their payloads
@@ -114,6 +115,7 @@ func (e *Engine) watch(o Options) error {
 		if err != nil {
 			return err
 		}
+		e.capture = w
 		e.link.Capture(w)
 	}
 	return nil

@@ -43,17 +43,25 @@ func (e *Engine) report(now int64) {
 // counters are the lines of one report.
 func (e *Engine) counters() []string {
 	l, t, u, i := &e.link.Stats, &e.tcp.Stats, &e.udp.Stats, &e.icmp.Stats
-	return []string{
+	lines := []string{
 		fmt.Sprintf("Frames: %d from guest (%d bytes), %d to guest (%d bytes), %d refused by the tap",
 			l.FromGuest, l.FromGuestBytes, l.ToGuest, l.ToGuestBytes, l.SendErrors),
 		fmt.Sprintf("TCP: %d flows now, %d outbound and %d inbound opened, %d reset by guest, %d by host, %d segments sent again",
 			e.tcp.Len(), t.OutboundOpened, t.InboundOpened, t.ResetByGuest, t.ResetByHost, t.Retransmits),
-		fmt.Sprintf("UDP: %d flows now, %d opened, %d datagrams to host, %d to guest, %d errors to guest",
-			e.udp.Len(), u.Flows, u.ToHost, u.ToGuest, u.HostErrors),
+		fmt.Sprintf("TCP from guest: %d bytes held for slow peers, %d bytes refused, %d segments beyond a gap, %d challenge ACKs",
+			t.Held, t.Dropped, t.OutOfOrder, t.ChallengeAcks),
+		fmt.Sprintf("UDP: %d flows now, %d opened, %d recycled, %d datagrams to host, %d to guest, %d errors to guest, %d from guest",
+			e.udp.Len(), u.Flows, u.Recycled, u.ToHost, u.ToGuest, u.HostErrors, u.GuestErrors),
 		fmt.Sprintf("ICMP: %d flows now, %d opened, %d requests, %d replies, %d errors to guest",
 			e.icmp.Len(), i.Flows, i.Requests, i.Replies, i.HostErrors),
-		"Dropped: " + drops(&l.Drops),
+		"Dropped from guest: " + drops(&l.Drops),
+		"Dropped from host, UDP: " + drops(&u.HostDrops),
+		"Dropped from host, ICMP: " + drops(&i.HostDrops),
 	}
+	if e.capture != nil {
+		lines = append(lines, fmt.Sprintf("Capture: %d frames lost", e.capture.Lost))
+	}
+	return lines
 }
 
 // drops lists the reasons that occurred.

@@ -1,0 +1,94 @@
+package engine
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pasta-net/pasta/core/coretest"
+	"github.com/pasta-net/pasta/core/packet"
+	"github.com/pasta-net/pasta/core/pcap"
+)
+
+// TestReportsOnlyAfterEvents: an idle run stays asleep, a busy one is reported at
+// the interval.
+func TestReportsOnlyAfterEvents(t *testing.T) {
+	f := newFixture(t, testConfig(), coretest.AllFeatures)
+	var log bytes.Buffer
+	f.log = slog.New(slog.NewTextHandler(&log, nil))
+	f.reporter = newReporter(time.Second)
+	const start = int64(5)
+	due := start + int64(time.Second)
+	for _, step := range []struct {
+		name   string
+		now    int64
+		frames uint64
+		want   bool
+		next   int64
+	}{
+		{"nothing happened", start, 0, false, f.reporter.next},
+		{"first frame", start, 1, false, due},
+		{"before the interval", due - 1, 1, false, due},
+		{"interval", due, 0, true, f.reporter.next},
+		{"idle again", 2 * due, 0, false, f.reporter.next},
+	} {
+		log.Reset()
+		f.link.Stats.FromGuest += step.frames
+		f.report(step.now)
+		if got := strings.Contains(log.String(), "Frames: 2 from guest"); got != step.want {
+			t.Errorf("%s: log %q, want a report: %v", step.name, log.String(), step.want)
+		}
+		if f.reporter.next != step.next {
+			t.Errorf("%s: next report at %d, want %d", step.name, f.reporter.next, step.next)
+		}
+	}
+}
+
+// TestCounters checks that a report has what an operator looks for when packets
+// get lost.
+func TestCounters(t *testing.T) {
+	f := newFixture(t, testConfig(), coretest.AllFeatures)
+	f.tcp.Stats.Held, f.tcp.Stats.Dropped, f.tcp.Stats.OutOfOrder, f.tcp.Stats.ChallengeAcks = 1, 2, 3, 4
+	f.link.Stats.Drops[packet.DropFragment], f.link.Stats.Drops[packet.DropChecksum] = 5, 6
+	f.udp.Stats.HostDrops[packet.DropTableFull] = 7
+	if got := strings.Join(f.counters(), "\n"); strings.Contains(got, "Capture") {
+		t.Errorf("report without capture has a line about it:\n%s", got)
+	}
+	f.capture = &pcap.Writer{Lost: 8}
+	got := strings.Join(f.counters(), "\n")
+	for _, want := range []string{
+		"TCP from guest: 1 bytes held for slow peers, 2 bytes refused, 3 segments beyond a gap, 4 challenge ACKs",
+		"Dropped from guest: checksum 6, fragment 5\n",
+		"Dropped from host, UDP: table-full 7\n",
+		"Dropped from host, ICMP: none\n",
+		"Capture: 8 frames lost",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+}
+
+// TestCaptureIsCounted: a capture that was asked for has its line.
+func TestCaptureIsCounted(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "capture"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	e, err := New(Options{
+		Config: testConfig(), Device: coretest.NewMemTap(t, coretest.AllFeatures),
+		Log: slog.New(slog.DiscardHandler), Pcap: file,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.close)
+	if got := strings.Join(e.counters(), "\n"); !strings.Contains(got, "Capture: 0 frames lost") {
+		t.Errorf("no line about the capture in\n%s", got)
+	}
+}
