@@ -39,7 +39,8 @@ type Config struct {
 	// Link tells which link services answer.
 	Link Link
 
-	// Listen holds the configured inbound forwards, already bound.
+	// Listen holds the listeners of the configured forwards, already bound. More
+	// may come and go at run time (see the engine).
 	Listen []Listener
 
 	// Timeouts of idle flows.
@@ -98,16 +99,19 @@ type Link struct {
 	Hostname, FQDN string
 }
 
-// Listener is one bound host socket of a forward. For TCP it is listening.
+// Listener is one bound socket of a forward. For TCP it is listening.
 type Listener struct {
-	// FD is the socket; the engine owns and closes it.
+	// FD is the socket; the engine owns and closes it. It names the listener
+	// for as long as it is open.
 	FD int
-	// Rule is the forward it belongs to and Port the host port it is bound to.
+	// Pif tells where the socket lives: on the host, or in the target namespace.
+	Pif fwd.Pif
+	// Rule is the forward it belongs to and Port the port it is bound to.
 	Rule fwd.Rule
 	Port uint16
 }
 
-// TargetPort is the guest port that connections to this listener go to.
+// TargetPort is the port that connections to this listener go to.
 func (l Listener) TargetPort() uint16 { return l.Rule.Target + (l.Port - l.Rule.First) }
 
 // Timeouts are limits on idle and half-open flows. A zero field takes the

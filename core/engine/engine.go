@@ -60,6 +60,7 @@ type Engine struct {
 	slots   [batchLen][]byte
 	packets [batchLen]packet.Packet
 	stop    bool
+	done    chan struct{} // closed at the end of the run
 
 	reporter reporter
 	capture  *pcap.Writer // nil: none
@@ -79,7 +80,10 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{cfg: o.Config, log: o.Log, loop: lp, nat: o.Config.Map(), reporter: newReporter(o.StatsEvery)}
+	e := &Engine{
+		cfg: o.Config, log: o.Log, loop: lp, nat: o.Config.Map(), reporter: newReporter(o.StatsEvery),
+		done: make(chan struct{}),
+	}
 	e.link = tap.NewLink(o.Device, packet.MAC(o.Config.OurMAC), packet.MAC(o.Config.GuestMAC))
 	for i := range e.slots {
 		e.slots[i] = make([]byte, tap.RecvLen)
@@ -119,13 +123,6 @@ func (e *Engine) watch(o Options) error {
 		e.link.Capture(w)
 	}
 	return nil
-}
-
-func (e *Engine) addListener(l config.Listener) error {
-	if l.Rule.Proto == fwd.TCP {
-		return e.tcp.AddListener(l)
-	}
-	return e.udp.AddListener(l)
 }
 
 // Run moves packets until Stop, then returns nil, or until the tap fails: ErrTap.
@@ -198,11 +195,11 @@ func (e *Engine) dispatch(ev loop.Event, now int64) error {
 	case loop.KindTCP:
 		e.tcp.FromSock(t.Index(), t.Gen(), ev.Bits, now)
 	case loop.KindTCPListen:
-		e.tcp.FromListener(t.Index(), now)
+		e.tcp.FromListener(t.Index(), t.Gen(), now)
 	case loop.KindUDP:
 		e.udp.FromSock(t.Index(), t.Gen(), ev.Bits, now)
 	case loop.KindUDPListen:
-		e.udp.FromListener(t.Index(), ev.Bits, now)
+		e.udp.FromListener(t.Index(), t.Gen(), ev.Bits, now)
 	case loop.KindICMP:
 		e.icmp.FromSock(t.Index(), t.Gen(), ev.Bits, now)
 	case loop.KindWake:
@@ -217,6 +214,7 @@ func (e *Engine) flush(now int64) {
 }
 
 func (e *Engine) close() {
+	close(e.done)
 	e.tcp.Close()
 	e.udp.Close()
 	e.icmp.Close()

@@ -32,6 +32,32 @@ func (p Proto) String() string {
 	return fmt.Sprintf("IP protocol %d", uint8(p))
 }
 
+// Pif is the kind of interface that a forward listens on, and so the direction
+// that it serves.
+type Pif uint8
+
+// The pifs of forwards.
+const (
+	// Host rules listen on the host, for connections towards the guest (-t, -u).
+	Host Pif = iota
+	// Splice rules listen on the loopback interface of the target namespace, for
+	// connections to the host's loopback (-T, -U).
+	Splice
+	// NumPifs is the number of pifs.
+	NumPifs
+)
+
+// String returns the name used in summaries, errors and by the control client.
+func (p Pif) String() string {
+	switch p {
+	case Host:
+		return "HOST"
+	case Splice:
+		return "SPLICE"
+	}
+	return fmt.Sprintf("pif %d", uint8(p))
+}
+
 // Rule is one configured forward: ports First to Last of a listening address
 // are delivered to ports Target to Target+(Last-First) in the guest.
 type Rule struct {

@@ -112,7 +112,7 @@ func (e *env) turn(wait time.Duration) {
 		case loop.KindTCP:
 			e.h.FromSock(ev.Token.Index(), ev.Token.Gen(), ev.Bits, e.now)
 		case loop.KindTCPListen:
-			e.h.FromListener(ev.Token.Index(), e.now)
+			e.h.FromListener(ev.Token.Index(), ev.Token.Gen(), e.now)
 		}
 	}
 	if e.h.NextDeadline() <= e.now {

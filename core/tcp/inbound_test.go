@@ -1,6 +1,8 @@
 package tcp
 
 import (
+	"errors"
+	"net"
 	"net/netip"
 	"syscall"
 	"testing"
@@ -102,4 +104,21 @@ func TestFlowTableFull(t *testing.T) {
 	e.advance(time.Duration(listenPause))
 	q = e.newPeer(portOf(c.LocalAddr()))
 	q.await(seg{flags: syn, wnd: 65535})
+}
+
+func TestConnectionsOutliveTheirListener(t *testing.T) {
+	p := newEnv(t, setup{}).inbound()
+	i := uint32(0)
+	l := p.h.listeners.Value(i)
+	gen, to := p.h.listeners.Gen(i), netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), l.Port)
+	p.h.RemoveListener(l.FD)
+	p.hostSends("hello")
+	p.await(data(1, 1, "hello"))
+	if _, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(to)); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("connect to the removed listener: %v, want connection refused", err)
+	}
+	p.h.FromListener(i, gen, p.now) // an event that was reported before
+	if p.h.Len() != 1 {
+		t.Errorf("%d connections, want 1", p.h.Len())
+	}
 }

@@ -26,23 +26,34 @@ type listener struct {
 }
 
 // AddListener starts accepting on l.FD, a listening socket that now belongs to h.
+// On error it stays the caller's.
 func (h *Handler) AddListener(l config.Listener) error {
-	i := uint32(len(h.listeners))
 	setUp(l.FD)
-	h.listeners = append(h.listeners, listener{Listener: l})
-	if errno := h.loop.Add(l.FD, loop.In, loop.MakeToken(loop.KindTCPListen, 0, i)); errno != 0 {
+	i, gen, slot := h.listeners.Add(l.FD)
+	if errno := h.loop.Add(l.FD, loop.In, loop.MakeToken(loop.KindTCPListen, gen, i)); errno != 0 {
+		h.listeners.Remove(i)
 		return fmt.Errorf("watch listener of port %d: %w", l.Port, errno)
 	}
+	*slot = listener{Listener: l}
 	return nil
 }
 
-// FromListener accepts connections waiting at listener i.
-func (h *Handler) FromListener(i uint32, now int64) {
-	if int(i) >= len(h.listeners) {
+// RemoveListener closes the listener with the socket fd, if there is one. Its
+// connections stay.
+func (h *Handler) RemoveListener(fd int) {
+	if i, ok := h.listeners.Find(fd); ok {
+		h.listeners.Remove(i)
+		sys.Close(fd) // leaves epoll by itself
+	}
+}
+
+// FromListener accepts connections waiting at listener i with generation gen.
+func (h *Handler) FromListener(i uint32, gen uint16, now int64) {
+	l := h.listeners.At(i, gen)
+	if l == nil {
 		return
 	}
 	h.now = now
-	l := &h.listeners[i]
 	for range acceptBatch {
 		if h.table.Len() == h.table.Cap() {
 			h.pause(i, l)
@@ -65,7 +76,7 @@ func (h *Handler) FromListener(i uint32, now int64) {
 
 func (h *Handler) pause(i uint32, l *listener) {
 	l.paused = true
-	_ = h.loop.Mod(l.FD, 0, loop.MakeToken(loop.KindTCPListen, 0, i))
+	h.watchListener(i, l, 0)
 	if h.paused == 0 {
 		h.paused = h.now + listenPause
 	}
@@ -74,12 +85,16 @@ func (h *Handler) pause(i uint32, l *listener) {
 // resume lets paused listeners try again.
 func (h *Handler) resume() {
 	h.paused = 0
-	for i := range h.listeners {
-		if l := &h.listeners[i]; l.paused {
+	h.listeners.All(func(i uint32, _ int) {
+		if l := h.listeners.Value(i); l.paused {
 			l.paused = false
-			_ = h.loop.Mod(l.FD, loop.In, loop.MakeToken(loop.KindTCPListen, 0, uint32(i)))
+			h.watchListener(i, l, loop.In)
 		}
-	}
+	})
+}
+
+func (h *Handler) watchListener(i uint32, l *listener, bits uint32) {
+	_ = h.loop.Mod(l.FD, bits, loop.MakeToken(loop.KindTCPListen, h.listeners.Gen(i), i))
 }
 
 // accepted starts an inbound connection: SYN to the guest, from the client's

@@ -50,7 +50,7 @@ type Handler struct {
 	table     *flow.Table
 	conns     []conn
 	deadlines *flow.Deadlines
-	listeners []listener
+	listeners flow.Slots[listener]
 	paused    int64 // when listeners that ran out of descriptors are tried again; 0: none
 
 	peekBuf  []byte // scratch for payload to the guest
@@ -236,8 +236,5 @@ func (h *Handler) Close() {
 			h.abort(i, c)
 		}
 	})
-	for _, l := range h.listeners {
-		sys.Close(l.FD)
-	}
-	h.listeners = nil
+	h.listeners.All(func(_ uint32, fd int) { h.RemoveListener(fd) })
 }

@@ -37,13 +37,14 @@ var families = []family{
 
 // env is a handler between an in-memory guest and real sockets.
 type env struct {
-	t    testing.TB
-	h    *Handler
-	dev  *coretest.MemTap
-	link *tap.Link
-	lp   *loop.Loop
-	bufs [][]byte
-	now  int64
+	lastListener int // socket of the last call of listen
+	t            testing.TB
+	h            *Handler
+	dev          *coretest.MemTap
+	link         *tap.Link
+	lp           *loop.Loop
+	bufs         [][]byte
+	now          int64
 }
 
 func testConfig() *config.Config {
@@ -125,7 +126,7 @@ func (e *env) dispatch() {
 		case loop.KindUDP:
 			e.h.FromSock(ev.Token.Index(), ev.Token.Gen(), ev.Bits, e.now)
 		case loop.KindUDPListen:
-			e.h.FromListener(ev.Token.Index(), ev.Bits, e.now)
+			e.h.FromListener(ev.Token.Index(), ev.Token.Gen(), ev.Bits, e.now)
 		}
 	}
 }
@@ -206,5 +207,6 @@ func (e *env) listen(address string, toAddr netip.Addr, target uint16) netip.Add
 	if err := e.h.AddListener(config.Listener{FD: fd, Rule: rule, Port: local.Port()}); err != nil {
 		e.t.Fatal(err)
 	}
+	e.lastListener = fd
 	return local
 }

@@ -17,9 +17,10 @@ type state struct {
 	// outbound flow, client of an inbound one.
 	host     packet.Addr
 	hostPort uint16
-	// fd is the flow's own socket. Inbound flows use their listener's.
+	// fd is the flow's own socket. Inbound flows use their listener's while it
+	// is there.
 	fd       int
-	listener int32 // index, or noIndex if outbound
+	listener int32 // index, or noIndex if fd is used
 	// local and ifIndex are where the client of an inbound flow sent to; scope
 	// belongs to host.
 	local          packet.Addr
@@ -73,6 +74,9 @@ func (h *Handler) close(i uint32) {
 	if f.fd >= 0 {
 		sys.Close(f.fd) // leaves epoll by itself
 		f.fd = -1
+	}
+	if f.listener != noIndex {
+		h.listeners.Value(uint32(f.listener)).flows--
 	}
 	h.forgetHostSide(f)
 	f.pendHead, f.pendTail = noIndex, noIndex

@@ -67,7 +67,7 @@ type Handler struct {
 	strangers *flow.Deadlines
 	flows     []state // by slot of table
 	recent    uint32  // slot of the last datagram from the guest, or flow.None
-	listeners []listener
+	listeners flow.Slots[listener]
 	idle      [2]time.Duration // timeouts, by state.replied
 	ttl       [2]uint8         // the host's TTL and hop limit
 
@@ -165,8 +165,8 @@ func (h *Handler) Len() int { return h.table.Len() }
 // Close ends all flows and closes all sockets, listeners included.
 func (h *Handler) Close() {
 	h.table.All(h.close)
-	for i := range h.listeners {
-		sys.Close(h.listeners[i].fd)
-	}
-	h.listeners = nil
+	h.listeners.All(func(i uint32, fd int) {
+		h.listeners.Remove(i)
+		sys.Close(fd)
+	})
 }

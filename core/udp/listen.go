@@ -14,8 +14,11 @@ import (
 type listener struct {
 	fd         int
 	family     int // of the socket: AF_INET6 may serve both
+	port       uint16
+	ifName     string // that the socket is bound to; empty: any
 	target     uint16
 	targetAddr packet.Addr // zero: the guest's own
+	flows      int         // that use the socket
 	pace       pace
 }
 
@@ -28,7 +31,7 @@ func (l *listener) sockAddr(f *state) sys.SockAddr {
 }
 
 // AddListener takes over the bound socket of a forward. Its events come to
-// FromListener with the index of the call.
+// FromListener. On error the socket stays the caller's.
 func (h *Handler) AddListener(l config.Listener) error {
 	var local sys.SockAddr
 	if errno := sys.LocalAddr(l.FD, &local); errno != 0 {
@@ -40,13 +43,15 @@ func (h *Handler) AddListener(l config.Listener) error {
 	if errno := sys.SetPktInfo(l.FD, family); errno != 0 {
 		return fmt.Errorf("ask for packet information on UDP listener for %v: %w", l.Rule, errno)
 	}
-	index := uint32(len(h.listeners))
-	if errno := h.lp.Add(l.FD, loop.In, loop.MakeToken(loop.KindUDPListen, 0, index)); errno != 0 {
+	i, gen, slot := h.listeners.Add(l.FD)
+	if errno := h.lp.Add(l.FD, loop.In, loop.MakeToken(loop.KindUDPListen, gen, i)); errno != 0 {
+		h.listeners.Remove(i)
 		return fmt.Errorf("watch UDP listener for %v: %w", l.Rule, errno)
 	}
-	h.listeners = append(h.listeners, listener{
-		fd: l.FD, family: family, target: l.TargetPort(), targetAddr: packet.AddrFrom(l.Rule.TargetAddr),
-	})
+	*slot = listener{
+		fd: l.FD, family: family, port: l.Port, ifName: l.Rule.IfName,
+		target: l.TargetPort(), targetAddr: packet.AddrFrom(l.Rule.TargetAddr),
+	}
 	return nil
 }
 
@@ -57,17 +62,18 @@ type client struct {
 	scope       uint32
 }
 
-// FromListener handles an event of listener index.
-func (h *Handler) FromListener(index uint32, bits uint32, now int64) {
-	if int(index) >= len(h.listeners) {
+// FromListener handles an event of listener index with generation gen.
+func (h *Handler) FromListener(index uint32, gen uint16, bits uint32, now int64) {
+	l := h.listeners.At(index, gen)
+	if l == nil {
 		return
 	}
-	fd := h.listeners[index].fd
+	fd := l.fd
 	if bits&loop.Err != 0 {
 		h.fromErrQueue(fd, int32(index), flow.None)
 	}
 	if bits&loop.In != 0 {
-		me := pacedSocket{slot: flow.None, listener: int32(index)}
+		me := pacedSocket{slot: flow.None, listener: int32(index), gen: gen}
 		h.read(me, fd, now)
 		h.paceSocket(me, now)
 	}
@@ -129,7 +135,7 @@ func (h *Handler) inbound(index int32, c *client, now int64) uint32 {
 
 // inboundKey is how the flow of a client looks to the guest.
 func (h *Handler) inboundKey(index int32, c *client) (k flow.Key, ok bool) {
-	l := &h.listeners[index]
+	l := h.listeners.Value(uint32(index))
 	src, ok := h.nat.GuestSource(c.addr)
 	dst := h.nat.GuestAddr(src, l.targetAddr)
 	if !ok || dst.IsZero() || dst.Is4() != src.Is4() || c.port == 0 {
@@ -146,6 +152,7 @@ func (h *Handler) newInbound(k *flow.Key, index int32, c *client, now int64) uin
 	}
 	f := &h.flows[i]
 	f.listener = index
+	h.listeners.Value(uint32(index)).flows++
 	f.host, f.hostPort, f.scope = c.addr, c.port, c.scope
 	f.local, f.ifIndex = c.local, c.scope
 	return i

@@ -40,8 +40,8 @@ func (p *pace) event(now int64) bool {
 	return p.streak >= paceAfter && !p.on
 }
 
-// pacedSocket is a socket that is read at intervals: that of flow slot with
-// generation gen, or of a listener.
+// pacedSocket is a socket that is read at intervals: that of a flow or of a
+// listener, with generation gen.
 type pacedSocket struct {
 	slot     uint32 // flow.None: a listener
 	gen      uint16
@@ -51,8 +51,11 @@ type pacedSocket struct {
 // rhythm gives the socket of s with its token, and nil if it is gone.
 func (h *Handler) rhythm(s pacedSocket) (fd int, t loop.Token, p *pace) {
 	if s.slot == flow.None {
-		l := &h.listeners[s.listener]
-		return l.fd, loop.MakeToken(loop.KindUDPListen, 0, uint32(s.listener)), &l.pace
+		l := h.listeners.At(uint32(s.listener), s.gen)
+		if l == nil {
+			return -1, 0, nil
+		}
+		return l.fd, loop.MakeToken(loop.KindUDPListen, s.gen, uint32(s.listener)), &l.pace
 	}
 	if !h.table.Valid(s.slot, s.gen) {
 		return -1, 0, nil
@@ -134,7 +137,7 @@ func (h *Handler) fromHost(s pacedSocket, n int, now int64) {
 // answered notes that flow f was sent something.
 func (h *Handler) answered(f *state) {
 	if f.listener != noIndex {
-		h.listeners[f.listener].pace.streak = 0
+		h.listeners.Value(uint32(f.listener)).pace.streak = 0
 		return
 	}
 	f.pace.streak = 0

@@ -100,7 +100,7 @@ func (h *Handler) endRun() {
 func (h *Handler) begin(b *sys.SendBatch, f *state) {
 	switch {
 	case f.listener != noIndex:
-		l := &h.listeners[f.listener]
+		l := h.listeners.Value(uint32(f.listener))
 		to := l.sockAddr(f)
 		b.Begin(&to)
 		if !f.local.IsZero() && !group(f.local) {
@@ -117,7 +117,7 @@ func (h *Handler) begin(b *sys.SendBatch, f *state) {
 // socket is the descriptor that flow f sends through.
 func (h *Handler) socket(f *state) int {
 	if f.listener != noIndex {
-		return h.listeners[f.listener].fd
+		return h.listeners.Value(uint32(f.listener)).fd
 	}
 	return f.fd
 }

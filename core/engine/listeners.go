@@ -1,0 +1,92 @@
+package engine
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/pasta-net/pasta/core/config"
+	"github.com/pasta-net/pasta/core/fwd"
+	"github.com/pasta-net/pasta/core/sys"
+)
+
+// ErrStopped is what changes of a run get that has ended.
+var ErrStopped = errors.New("change listeners: the run has ended")
+
+// listenerBatch bounds how many listeners come or go in one turn of the loop, so
+// that traffic does not wait for thousands of them.
+const listenerBatch = 128
+
+// AddListeners starts serving bound sockets, which then belong to the engine. It
+// returns once all are served; those it could not take, if any, are closed and
+// their errors returned. Any goroutine but the loop's may call it, for a run that
+// goes on or is about to begin. After the end it gives ErrStopped, and the
+// sockets stay the caller's.
+func (e *Engine) AddListeners(list []config.Listener) error {
+	var failed []error
+	for batch := range slices.Chunk(list, listenerBatch) {
+		err := e.inLoop(func() {
+			for _, l := range batch {
+				if err := e.addListener(l); err != nil {
+					sys.Close(l.FD)
+					failed = append(failed, err)
+				}
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// RemoveListeners closes listeners that the engine serves; their flows go on. When
+// it returns, their ports are free. Any goroutine but the loop's may call it;
+// after the end of the run it gives ErrStopped.
+func (e *Engine) RemoveListeners(list []config.Listener) error {
+	for batch := range slices.Chunk(list, listenerBatch) {
+		err := e.inLoop(func() {
+			for _, l := range batch {
+				e.removeListener(l)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inLoop has the loop run f and waits for it.
+func (e *Engine) inLoop(f func()) error {
+	ran := make(chan struct{}, 1)
+	e.loop.Post(func() {
+		f()
+		ran <- struct{}{}
+	})
+	select {
+	case <-ran:
+		return nil
+	case <-e.done:
+	}
+	select {
+	case <-ran: // in the last turn
+		return nil
+	default:
+		return ErrStopped
+	}
+}
+
+func (e *Engine) addListener(l config.Listener) error {
+	if l.Rule.Proto == fwd.TCP {
+		return e.tcp.AddListener(l)
+	}
+	return e.udp.AddListener(l)
+}
+
+func (e *Engine) removeListener(l config.Listener) {
+	if l.Rule.Proto == fwd.TCP {
+		e.tcp.RemoveListener(l.FD)
+		return
+	}
+	e.udp.RemoveListener(l.FD, e.loop.Now())
+}

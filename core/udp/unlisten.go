@@ -1,0 +1,77 @@
+package udp
+
+import (
+	"syscall"
+
+	"github.com/pasta-net/pasta/core/flow"
+	"github.com/pasta-net/pasta/core/loop"
+	"github.com/pasta-net/pasta/core/sys"
+)
+
+// RemoveListener closes the listener with the socket fd, if there is one. Its flows
+// go on, each with a connected socket of its own on the same port, while the
+// kernel refuses other clients.
+func (h *Handler) RemoveListener(fd int, now int64) {
+	i, ok := h.listeners.Find(fd)
+	if !ok {
+		return
+	}
+	l := h.listeners.Value(i)
+	if l.flows > 0 {
+		h.read(pacedSocket{slot: flow.None, listener: int32(i), gen: h.listeners.Gen(i)}, fd, now)
+		h.Flush() // what is pending leaves through the listener
+		// The port is shared with the new sockets until this one is closed.
+		_ = sys.SetInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
+		h.table.All(func(slot uint32) { h.handOver(slot, int32(i), l) })
+	}
+	h.listeners.Remove(i)
+	sys.Close(fd) // leaves epoll by itself
+}
+
+// handOver gives a flow of listener index l a socket of its own, or ends it if
+// that fails.
+func (h *Handler) handOver(slot uint32, index int32, l *listener) {
+	f := &h.flows[slot]
+	if f.listener != index {
+		return
+	}
+	fd, errno := l.connectedTo(f)
+	if errno == 0 {
+		errno = h.lp.Add(fd, loop.In, loop.MakeToken(loop.KindUDP, h.table.Gen(slot), slot))
+	}
+	if errno != 0 {
+		if fd >= 0 {
+			sys.Close(fd)
+		}
+		h.close(slot)
+		return
+	}
+	l.flows--
+	f.listener, f.fd = noIndex, fd
+	f.ttl = h.ttl[familyIndex(f.host)]
+}
+
+// connectedTo makes a socket with the address and port that the client of f sent
+// to, connected to that client. On error it gives the socket too, or -1.
+func (l *listener) connectedTo(f *state) (fd int, errno syscall.Errno) {
+	family := sys.Family(f.host)
+	if fd, errno = sys.Socket(family, syscall.SOCK_DGRAM, 0); errno != 0 {
+		return -1, errno
+	}
+	prepare(fd, family)
+	if l.ifName != "" {
+		if errno = sys.BindToDevice(fd, l.ifName); errno != 0 {
+			return fd, errno
+		}
+	}
+	if errno = sys.SetInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); errno != 0 {
+		return fd, errno
+	}
+	_ = sys.SetFreeBind(fd, family) // the listener may have had it
+	local := sys.MakeSockAddr(f.local, l.port, f.ifIndex)
+	if errno = sys.Bind(fd, &local); errno != 0 {
+		return fd, errno
+	}
+	peer := sys.MakeSockAddr(f.host, f.hostPort, f.scope)
+	return fd, sys.Connect(fd, &peer)
+}
