@@ -1,8 +1,7 @@
-package pcap
+package pcap_test
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"io"
 	"os"
@@ -12,49 +11,19 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pasta-net/pasta/core/coretest"
+	"github.com/pasta-net/pasta/core/pcap"
 	"github.com/pasta-net/pasta/core/sys"
 )
 
-// record is one frame of a capture as a reader sees it.
-type record struct {
-	at    time.Time
-	total int
-	data  []byte
-}
-
-// read takes a capture apart, by the format's description (libpcap's
-// pcap-savefile(5)), and fails on anything but whole records.
-func read(t *testing.T, b []byte) []record {
-	t.Helper()
-	le := binary.LittleEndian
-	if len(b) < 24 || le.Uint32(b) != 0xa1b2c3d4 || le.Uint16(b[4:]) != 2 || le.Uint16(b[6:]) != 4 ||
-		le.Uint64(b[8:]) != 0 || le.Uint32(b[16:]) != 65535 || le.Uint32(b[20:]) != 1 {
-		t.Fatalf("file header % x", b[:min(len(b), 24)])
-	}
-	var list []record
-	for b = b[24:]; len(b) > 0; {
-		if len(b) < 16 {
-			t.Fatalf("%d bytes behind the last record", len(b))
-		}
-		n := int(le.Uint32(b[8:]))
-		if n > len(b)-16 || n > 65535 {
-			t.Fatalf("record of %d bytes with %d left", n, len(b)-16)
-		}
-		at := time.Unix(int64(le.Uint32(b)), int64(le.Uint32(b[4:]))*1000)
-		list = append(list, record{at, int(le.Uint32(b[12:])), b[16 : 16+n]})
-		b = b[16+n:]
-	}
-	return list
-}
-
-func newFile(t *testing.T) (*os.File, *Writer) {
+func newFile(t *testing.T) (*os.File, *pcap.Writer) {
 	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "capture"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = f.Close() })
-	w, err := NewWriter(int(f.Fd()))
+	w, err := pcap.NewWriter(int(f.Fd()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,34 +55,36 @@ func TestFramesReadBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	records := read(t, b)
+	records := coretest.ReadCapture(t, b)
 	if len(records) != len(frames) || w.Lost != 0 {
 		t.Fatalf("%d records with %d lost, want %d and none", len(records), w.Lost, len(frames))
 	}
 	for i, frame := range frames {
 		whole := append(bytes.Clone(frame.hdr), frame.payload...)
 		r := records[i]
-		if r.total != len(whole) || !bytes.Equal(r.data, whole[:frame.kept]) || !r.at.Equal(at.Truncate(time.Microsecond)) {
-			t.Errorf("%s: %d of %d bytes at %v, want %d of %d at %v", frame.name, len(r.data), r.total, r.at, frame.kept, len(whole), at)
+		if r.Total != len(whole) || !bytes.Equal(r.Data, whole[:frame.kept]) || !r.At.Equal(at.Truncate(time.Microsecond)) {
+			t.Errorf("%s: %d of %d bytes at %v, want %d of %d at %v", frame.name, len(r.Data), r.Total, r.At, frame.kept, len(whole), at)
 		}
 	}
 }
 
 func TestWriteFailureIsCounted(t *testing.T) {
-	_, w := newFile(t)
+	f, w := newFile(t)
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = full.Close() }()
-	w.fd = int(full.Fd())
+	if err := syscall.Dup3(int(full.Fd()), int(f.Fd()), syscall.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
 	for range 3 {
 		w.Frame([]byte("header"), []byte("payload"), 0)
 	}
 	if w.Lost != 3 {
 		t.Errorf("%d lost, want 3", w.Lost)
 	}
-	if _, err := NewWriter(int(full.Fd())); !errors.Is(err, syscall.ENOSPC) || !strings.HasPrefix(err.Error(), "write capture header: ") {
+	if _, err := pcap.NewWriter(int(full.Fd())); !errors.Is(err, syscall.ENOSPC) || !strings.HasPrefix(err.Error(), "write capture header: ") {
 		t.Errorf("NewWriter on a full disk: %v, want ENOSPC", err)
 	}
 }
@@ -125,7 +96,7 @@ func TestNothingFollowsATornRecord(t *testing.T) {
 	if err := syscall.Pipe2(p[:], syscall.O_NONBLOCK|syscall.O_CLOEXEC); err != nil {
 		t.Fatal(err)
 	}
-	w, err := NewWriter(p[1])
+	w, err := pcap.NewWriter(p[1])
 	if err != nil {
 		t.Fatal(err)
 	}
