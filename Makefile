@@ -9,6 +9,8 @@ FISHCOMPDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 DESTDIR ?=
 
 GO ?= go
+# Where Go's own archive is unpacked; sudo and root's login do not look there.
+export PATH := $(PATH):/usr/local/go/bin
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 FUZZTIME ?= 5s
 PKG := ./...
@@ -18,8 +20,11 @@ LINKS := passt slirp4netns vpnkit pesto
 # Distributions ship these two beside it, and some callers prefer them.
 INSTALLED_LINKS := $(LINKS) pasta.avx2 passt.avx2
 ARCHES := amd64 arm64
-GOBUILD := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X $(MODULE)/cmd/pasta/command.version=$(VERSION)'
-SCRIPTS := $(wildcard hack/*.sh tests/*.sh tests/bats/*.bash tests/bats/lib/*.bash tests/bench/*.sh) .ci/run completions/pasta.bash
+# VERSION says which commit this is; Go's own stamp fails in a clone of somebody else's.
+GOBUILD := CGO_ENABLED=0 $(GO) build -buildvcs=false -trimpath -ldflags '-s -w -X $(MODULE)/cmd/pasta/command.version=$(VERSION)'
+SCRIPTS := $(wildcard hack/*.sh tests/bats/*.bash tests/bats/lib/*.bash tests/bench/*.sh tests/bench/*.bash) \
+	.ci/run completions/pasta.bash
+BATS := $(wildcard tests/bats/*.bats) tests/bats/000-TEMPLATE
 
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
@@ -29,12 +34,13 @@ SCRIPTS := $(wildcard hack/*.sh tests/*.sh tests/bats/*.bash tests/bats/lib/*.ba
 all: build generate ## build, and regenerate man page and completions
 
 build: ## the static binary bin/pasta and its links (default)
+	@hack/setup.sh go
 	@mkdir -p bin
 	$(GOBUILD) -o bin/pasta ./cmd/pasta
 	@for name in $(LINKS); do ln -sf pasta bin/$$name; done
 
 bin/nettool: $(wildcard tests/tools/nettool/*.go) ## the other end of tests and benchmarks
-	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./tests/tools/nettool
+	CGO_ENABLED=0 $(GO) build -buildvcs=false -trimpath -o $@ ./tests/tools/nettool
 
 install: build ## install below DESTDIR/PREFIX
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 \
@@ -77,7 +83,7 @@ fuzz: ## every fuzz target for FUZZTIME (5s)
 bench: build bin/nettool ## compare with direct veth, passt and slirp4netns
 	tests/bench/bench.sh
 
-lint: vet check-fmt shellcheck ## all static checks
+lint: vet check-fmt shellcheck cross ## all static checks, and that every architecture builds
 	$(GO) tool staticcheck $(PKG)
 
 vet: ## go vet
@@ -88,6 +94,8 @@ check-fmt: ## fail on files that fmt would change
 
 shellcheck: ## check shell scripts
 	shellcheck -x -P SCRIPTDIR $(SCRIPTS)
+	# Each test of a file is a subshell of its own, on purpose.
+	shellcheck -x -P SCRIPTDIR -e SC2030,SC2031 $(BATS)
 
 fmt: ## format the code
 	$(GO) tool gofumpt -w .

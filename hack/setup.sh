@@ -1,11 +1,22 @@
 #!/bin/sh
 # Make the machine ready for tests: the packages of tests/packages.txt and a
 # /dev/net/tun that ordinary users may open. Changes the machine only as root;
-# otherwise it names what is missing and fails.
+# otherwise it names what is missing and fails, as it does without Go.
 #
-# Usage: hack/setup.sh [packages] [tun]        (default: both)
+# Usage: hack/setup.sh [go] [packages] [tun]   (default: all)
 set -eu
 cd "$(dirname "$0")/.."
+
+# setup_go: since 1.21 an older Go fetches the one that go.mod names.
+setup_go() {
+    version=$(go env GOVERSION 2>/dev/null) || version=
+    case $version in
+    go1.2[1-9]* | go1.[3-9][0-9]* | devel*) return ;;
+    esac
+    echo "Go 1.26 is needed, or any since 1.21, which fetches it; found: ${version:-none}. Unpack" \
+        "https://go.dev/dl/ to /usr/local, or put the go command into PATH" >&2
+    exit 1
+}
 
 missing_packages() {
     grep -v '^#' tests/packages.txt | while read -r package; do
@@ -44,7 +55,7 @@ setup_tun() {
     fi
 }
 
-[ $# -gt 0 ] || set -- packages tun
+[ $# -gt 0 ] || set -- go packages tun
 for step; do
     "setup_$step"
 done

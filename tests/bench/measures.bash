@@ -99,6 +99,7 @@ remote() {
 # server TOOL MTU DIRECTION VERSION: the test server, with port.
 server() {
 	local port=$OUT_PORT address
+	# shellcheck disable=SC2153 # PORT is in tools.bash
 	[ "$3" = out ] || port=$((PORT["$1 $2"] + 2))
 	address=$(remote "$3" "$4")
 	[ "$4" = v4 ] || address="[$address]"
