@@ -51,13 +51,14 @@ on_machine() {
 		$2"
 }
 
-# prepare makes the user and leads the README's clone to the bundle. sudo is what
-# the README assumes; everything else it must name itself.
+# prepare makes the user and leads the README's clone to the bundle. All that the
+# README may assume is sudo.
 prepare() {
 	apt-get -q update
 	apt-get -q install -y --no-install-recommends sudo
 	useradd --create-home --shell /bin/bash user
 	echo 'user ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/user
+	echo "127.0.0.1 localhost $(hostname)" >/etc/hosts
 	printf '[url "/pasta.bundle"]\n\tinsteadOf = %s\n' "$CLONE_OF" >/etc/gitconfig
 }
 
