@@ -24,6 +24,8 @@ ARCHES := amd64 arm64
 GOBUILD := CGO_ENABLED=0 $(GO) build -buildvcs=false -trimpath -ldflags '-s -w -X $(MODULE)/cmd/pasta/command.version=$(VERSION)'
 SCRIPTS := $(wildcard hack/*.sh tests/bats/*.bash tests/bats/lib/*.bash tests/bench/*.sh tests/bench/*.bash) \
 	.ci/run completions/pasta.bash
+# Ordinary users leave out the few tests that only root can do (tag root).
+NO_ROOT_TESTS = $(if $(filter-out 0,$(shell id -u)),--filter-tags '!root')
 BATS := $(wildcard tests/bats/*.bats) tests/bats/000-TEMPLATE
 
 .DEFAULT_GOAL := build
@@ -74,8 +76,8 @@ race: ## the same under the race detector
 netns-test: ## the same, where a test that cannot make namespaces fails
 	CGO_ENABLED=0 PASTA_REQUIRE_NETNS=1 $(GO) test -count=1 $(PKG)
 
-bats: build bin/nettool ## tests of the binary
-	PASTA_REQUIRE_NETNS=1 PASTA=$(CURDIR)/bin/pasta bats tests/bats
+bats: build bin/nettool ## tests of the binary; those that need root only as root
+	PASTA_REQUIRE_NETNS=1 PASTA=$(CURDIR)/bin/pasta bats $(NO_ROOT_TESTS) tests/bats
 
 fuzz: ## every fuzz target for FUZZTIME (5s)
 	hack/fuzz.sh $(FUZZTIME)

@@ -1,9 +1,10 @@
 #!/bin/sh
-# Make the machine ready for tests: the packages of tests/packages.txt and a
-# /dev/net/tun that ordinary users may open. Changes the machine only as root;
-# otherwise it names what is missing and fails, as it does without Go.
+# Make the machine ready for tests: the packages of tests/packages.txt, a
+# /dev/net/tun that ordinary users may open, and every congestion control allowed
+# to them. Changes the machine only as root; otherwise it names what is missing
+# and fails, as it does without Go.
 #
-# Usage: hack/setup.sh [go] [packages] [tun]   (default: all)
+# Usage: hack/setup.sh [go] [packages] [tun] [congestion]   (default: all)
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -55,7 +56,19 @@ setup_tun() {
     fi
 }
 
-[ $# -gt 0 ] || set -- go packages tun
+# setup_congestion: ordinary users set what root has allowed, also in namespaces
+# of their own. Stays until the next boot; tests say what they miss.
+setup_congestion() {
+    allowed=/proc/sys/net/ipv4/tcp_allowed_congestion_control
+    [ "$(id -u)" = 0 ] || return 0
+    for name in reno cubic bbr; do
+        grep -qw "$name" "$allowed" && continue
+        modprobe -q "tcp_$name" 2>/dev/null || true
+        { echo "$(cat "$allowed") $name" >"$allowed"; } 2>/dev/null || true
+    done
+}
+
+[ $# -gt 0 ] || set -- go packages tun congestion
 for step; do
     "setup_$step"
 done

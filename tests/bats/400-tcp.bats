@@ -44,7 +44,7 @@ congestion_as_named() {
 	local cc
 	cc=$(named cubic reno bbr)
 	in_guest sh -c "echo $cc >/proc/sys/net/ipv4/tcp_congestion_control" ||
-		skip "$cc is not there or not allowed for ordinary users"
+		unable "$cc is not there or not allowed for ordinary users; as root: make setup"
 	client out IPv4 up -size "$LARGE" -timeout 10s
 	client in IPv6 down -size "$LARGE" -timeout 10s
 	in_guest sh -c "echo $TOPO_CC >/proc/sys/net/ipv4/tcp_congestion_control" || true

@@ -37,7 +37,7 @@ all_transfers() {
 	holder=$GUEST_PID
 	: >"$TOPO_DIR/ns"
 	enter "$holder" mount --bind /proc/self/ns/net "$TOPO_DIR/ns"
-	enter_host_network "$holder" "$PASTA" --config-net -P "$TOPO_DIR/ns.pid" --netns "$TOPO_DIR/ns" 3>&-
+	detached enter_host_network "$holder" "$PASTA" --config-net -P "$TOPO_DIR/ns.pid" --netns "$TOPO_DIR/ns"
 	topo_record "$(cat "$TOPO_DIR/ns.pid")"
 	background in_guest "$NETTOOL" down -interval 10ms -size 5000 "$PEER4:$OUT_PORT"
 	wait_for 5 transfer_runs
@@ -48,14 +48,6 @@ all_transfers() {
 }
 
 transfer_runs() { in_guest ss -Htn "dport = :$OUT_PORT" | grep -q ESTAB; }
-
-# enter_host_network PID CMD...: in PID's user and mount namespaces, but in the
-# host's network: where a rootless engine runs pasta.
-enter_host_network() {
-	local pid=$1
-	shift
-	as_user nsenter -t "$pid" -U -m --preserve-credentials -- "$@"
-}
 
 @test "two guests of one host do not disturb each other" {
 	local first
@@ -72,11 +64,11 @@ enter_host_network() {
 
 @test "killed pasta leaves the guest without network, and another can take over" {
 	guest_namespace
-	as_user "$PASTA" --config-net -P "$TOPO_DIR/first.pid" "$GUEST_PID" 3>&-
+	detached as_user "$PASTA" --config-net -P "$TOPO_DIR/first.pid" "$GUEST_PID"
 	client out IPv4 up -size 1000
 	kill_and_wait TERM "$(cat "$TOPO_DIR/first.pid")"
 	[ "$(client out IPv4 connect -timeout 5s)" != ok ]
-	as_user "$PASTA" --config-net -P "$TOPO_DIR/second.pid" "$GUEST_PID" 3>&-
+	detached as_user "$PASTA" --config-net -P "$TOPO_DIR/second.pid" "$GUEST_PID"
 	client out IPv4 up -size 1000
 	kill_and_wait KILL "$GUEST_PID"
 	wait_for 3 gone "$(cat "$TOPO_DIR/second.pid")"

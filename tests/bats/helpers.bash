@@ -1,13 +1,14 @@
 # shellcheck shell=bash
 # Loaded by every bats file: the test network (lib/topology.bash), guests in it
-# (lib/guest.bash), and transfers between the two. Start a new file from
-# 000-TEMPLATE.
+# (lib/guest.bash), and transfers between the two. Tests of processes load
+# lib/process.bash as well. Start a new file from 000-TEMPLATE.
 #
 # Environment:
 #   PASTA    binary under test (bin/pasta)
-#   WAY      way of attaching for all files: spawn (default), pid, outside, inside
+#   WAY      way of attaching for files 4xx: spawn (default), pid, outside, inside;
+#            in 1xx to 3xx the way is part of what each test is about
 #   TOPO_CC  congestion control of all namespaces (cubic)
-#   PASTA_REQUIRE_NETNS=1  fail instead of skipping without user namespaces
+#   PASTA_REQUIRE_NETNS=1  fail where a test would be skipped for want of something
 
 LIB=$(dirname "${BASH_SOURCE[0]}")/lib
 # shellcheck source=lib/topology.bash
@@ -20,11 +21,16 @@ OUT_PORT=5001 # test server in the peer
 IN_PORT=6001  # test server in the guest, forwarded from the host
 export LARGE=100000000
 
+# unable REASON...: skip the test, or fail where everything has to be there.
+unable() {
+	[ "${PASTA_REQUIRE_NETNS-}" = 1 ] || skip "$*"
+	echo "this test needs more: $*" >&2
+	return 1
+}
+
 # network_start: for setup_file. Starts the network and the server in the peer.
 network_start() {
-	if ! (unprivileged unshare --user --map-root-user --net true) && [ "${PASTA_REQUIRE_NETNS-}" != 1 ]; then
-		skip "no user namespaces here"
-	fi
+	(unprivileged unshare --user --map-root-user --net true) || unable "no user namespaces here"
 	topo_start
 	tools_readable
 	serve in_peer "$PEER4:$OUT_PORT" "[$PEER6]:$OUT_PORT"

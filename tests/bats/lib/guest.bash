@@ -37,6 +37,18 @@ enter_guest() {
 	run_or_exec nsenter -t "$pid" -U -n --preserve-credentials -- "$@"
 }
 
+# detached CMD...: CMD without descriptor 3 of bats, for what leaves a daemon. (Behind
+# the call itself, "3>&-" would still hold when bats wants to report a failure.)
+detached() { ("$@") 3>&-; }
+
+# enter_host_network PID CMD...: in PID's user and mount namespaces, but in the
+# host's network: where a rootless engine runs pasta.
+enter_host_network() {
+	local pid=$1
+	shift
+	as_user nsenter -t "$pid" -U -m --preserve-credentials -- "$@"
+}
+
 # guest_start WAY [pasta options]: WAY is one of
 #   spawn    pasta OPTIONS -- CMD
 #   pid      pasta OPTIONS PID

@@ -19,10 +19,10 @@
 #                       would run for an ordinary user of a real host
 #
 # Started as root, everything runs as ordinary user $TOPO_UID instead: one path
-# for CI and for developers. What only root can do is done before: make
-# /dev/net/tun accessible, allow the congestion control for ordinary users
-# (net.ipv4.tcp_allowed_congestion_control; all later namespaces of the machine
-# see that, nothing else does; it is left so because other runs may need it).
+# for CI and for developers. What only root can do is done before by hack/setup.sh:
+# make /dev/net/tun accessible, allow every congestion control to ordinary users
+# (all namespaces of the machine see that; it is left so because other runs may
+# need it).
 #
 # Every run has its own namespaces and directory ($TOPO_DIR), so that concurrent
 # runs cannot meet. Processes are recorded with their start time and ended by PID.
@@ -137,12 +137,7 @@ topo_start() {
 
 topo_as_root() {
 	chown "$TOPO_UID:$TOPO_UID" "$TOPO_DIR"
-	chmod 0666 /dev/net/tun
-	local allowed
-	allowed=$(cat /proc/sys/net/ipv4/tcp_allowed_congestion_control)
-	if ! grep -qw "$TOPO_CC" <<<"$allowed"; then
-		echo "$allowed $TOPO_CC" >/proc/sys/net/ipv4/tcp_allowed_congestion_control || true
-	fi
+	"$(dirname "${BASH_SOURCE[0]}")/../../../hack/setup.sh" tun congestion
 }
 
 # topo_holder NAME CMD...: a process that keeps the namespaces made by CMD.
