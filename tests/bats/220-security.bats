@@ -36,7 +36,7 @@ attacked() {
 	wait_for 5 daemon_sandboxed "$BG_PID"
 	echo "$(daemon_of "$BG_PID") $BG_PID" >"$fifo"
 	wait_for 5 gone "$BG_PID"
-	echo $(cat "$out")
+	paste -sd ' ' "$out"
 }
 
 # daemon_sandboxed FRONT: the readiness of a command's daemon.
@@ -62,7 +62,8 @@ END
 }
 
 @test "the command has the limit on descriptors that pasta was started with" {
-	local holder limit='ulimit -Sn 321; exec "$0" "$@"' # shellcheck disable=SC2016
+	# shellcheck disable=SC2016 # for the inner shell
+	local holder limit='ulimit -Sn 321; exec "$0" "$@"'
 	guest_namespace
 	holder=$GUEST_PID
 	expect 321 as_user sh -c "$limit" "$PASTA" --config-net -- sh -c 'ulimit -Sn'
@@ -76,6 +77,7 @@ END
 	local daemon
 	guest_start spawn
 	daemon=$(daemon_of "$PASTA_PID")
+	# shellcheck disable=SC2016 # for awk
 	expect "0000000000000000 0000000000200400 0000000000200400 0000000000000000 0000000000000000 1" \
 		awk '/^(Cap|NoNew)/ {printf "%s%s", sep, $2; sep = " "}' "/proc/$daemon/status"
 	guest_stop
