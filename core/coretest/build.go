@@ -2,7 +2,10 @@ package coretest
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"net/netip"
+	"strings"
+	"testing"
 
 	"github.com/pasta-net/pasta/core/checksum"
 	"github.com/pasta-net/pasta/core/packet"
@@ -10,6 +13,16 @@ import (
 
 // TTL is the TTL or hop limit of built packets.
 const TTL = 64
+
+// Unhex decodes hexadecimal test data; blanks do not matter.
+func Unhex(t testing.TB, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
 
 // Frame builders return complete Ethernet frames from the guest to us, with valid
 // checksums and without virtio-net header.

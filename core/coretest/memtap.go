@@ -162,3 +162,13 @@ func (m *MemTap) Take(t testing.TB) []*Frame {
 		frames = append(frames, CheckFrame(t, m.feat, append([]byte(nil), b...)))
 	}
 }
+
+// One is Take where the guest must have been sent a single frame.
+func (m *MemTap) One(t testing.TB) *Frame {
+	t.Helper()
+	frames := m.Take(t)
+	if len(frames) != 1 {
+		t.Fatalf("%d frames sent, want 1", len(frames))
+	}
+	return frames[0]
+}

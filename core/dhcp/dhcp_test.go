@@ -2,7 +2,6 @@ package dhcp
 
 import (
 	"bytes"
-	"encoding/hex"
 	"log/slog"
 	"net/netip"
 	"testing"
@@ -79,29 +78,9 @@ func (f *fixture) ask6(t testing.TB, msg []byte) bool {
 	return f.receive(t, "[fe80::2]:546", "[ff02::1:2]:547", msg)
 }
 
-// one takes the single frame that the guest was sent.
-func (f *fixture) one(t testing.TB) *coretest.Frame {
-	t.Helper()
-	frames := f.dev.Take(t)
-	if len(frames) != 1 {
-		t.Fatalf("%d frames sent, want 1", len(frames))
-	}
-	return frames[0]
-}
-
-// unhex decodes hexadecimal test data; blanks do not matter.
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(string(bytes.Join(bytes.Fields([]byte(s)), nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
 func wantBytes(t testing.TB, what string, got []byte, want string) {
 	t.Helper()
-	if w := unhex(t, want); !bytes.Equal(got, w) {
+	if w := coretest.Unhex(t, want); !bytes.Equal(got, w) {
 		t.Errorf("%s:\ngot  % x\nwant % x", what, got, w)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/dhcpv6"
 
+	"github.com/pasta-net/pasta/core/coretest"
 	"github.com/pasta-net/pasta/core/packet"
 )
 
@@ -30,11 +31,11 @@ func seeds4(t testing.TB) []seed {
 func seeds6(t testing.TB) []seed {
 	return []seed{
 		{nil, false},
-		{unhex(t, "01"+xid+clientID+iaNA), true},
-		{unhex(t, "03"+xid+clientID+ourID+iaForeign+taForeign), true},
-		{unhex(t, "0b"+xid+clientID), true},
-		{unhex(t, "0b"+xid+"00010003000401"), true}, // no DUID-UUID is that short
-		{unhex(t, "01"+xid+clientID+"0003000b1122334400000000000000"), false},
+		{coretest.Unhex(t, "01"+xid+clientID+iaNA), true},
+		{coretest.Unhex(t, "03"+xid+clientID+ourID+iaForeign+taForeign), true},
+		{coretest.Unhex(t, "0b"+xid+clientID), true},
+		{coretest.Unhex(t, "0b"+xid+"00010003000401"), true}, // no DUID-UUID is that short
+		{coretest.Unhex(t, "01"+xid+clientID+"0003000b1122334400000000000000"), false},
 	}
 }
 
@@ -112,7 +113,7 @@ func TestHostileMessageIsCheap(t *testing.T) {
 	names := append(bytes.Repeat(label, 400), 0)
 	names = append(names, bytes.Repeat([]byte{0xc0, 0}, 18000)...)
 	search := append(appendOption6(nil, opt6Search, len(names)), names...)
-	msg6 := append(unhex(t, "0b"+xid+clientID), search...)
+	msg6 := append(coretest.Unhex(t, "0b"+xid+clientID), search...)
 	msg4 := append(message4(t, discover), bytes.Repeat([]byte{optSearch, 2, 0xc0, 0}, 15000)...)
 	f := newFixture6(t, fullConfig())
 	p := packet.Packet{Src: f.linkLocal, Dst: packet.AllNodes}

@@ -27,8 +27,8 @@ const (
 // message4 makes a client's message; its options end with a marker.
 func message4(t testing.TB, options string) []byte {
 	t.Helper()
-	b := append(unhex(t, head4+chaddr), make([]byte, 64+128)...)
-	return append(b, unhex(t, "63825363"+options+"ff")...)
+	b := append(coretest.Unhex(t, head4+chaddr), make([]byte, 64+128)...)
+	return append(b, coretest.Unhex(t, "63825363"+options+"ff")...)
 }
 
 // options4Of gives the options area of the reply.
@@ -77,8 +77,8 @@ func TestAnswers4(t *testing.T) {
 			if !f.ask4(t, message4(t, tt.in)) {
 				t.Error("not handled")
 			}
-			got := options4Of(t, f.one(t))
-			want := unhex(t, tt.want+"ff00")
+			got := options4Of(t, f.dev.One(t))
+			want := coretest.Unhex(t, tt.want+"ff00")
 			want = append(want, make([]byte, 60-len(want))...)
 			wantBytes(t, "options", got, fmt.Sprintf("%x", want))
 			for _, line := range []string{`msg="` + tt.log + `"`, `msg="    from 02:00:00:00:00:02"`} {
@@ -97,7 +97,7 @@ func TestReply4Header(t *testing.T) {
 	copy(msg[16:], []byte{1, 1, 1, 1, 2, 2, 2, 2})    // yiaddr, siaddr
 	copy(msg[44:], bytes.Repeat([]byte("x"), 64+128)) // sname, file
 	f.ask4(t, msg)
-	got := f.one(t)
+	got := f.dev.One(t)
 	wantBytes(t, "header", got.UDP(t).Payload()[:240],
 		"02 01 06 00 deadbeef 0000 0000 0a420009 0a420002 00000000 00000000"+chaddr+strings.Repeat("00", 192)+"63825363")
 	if got.Src.Netip().String() != "10.66.0.1" || got.Dst.Netip().String() != "10.66.0.2" || got.TTL != 255 || got.L3[6]&0x40 == 0 {
@@ -113,7 +113,7 @@ func TestBroadcastReply4(t *testing.T) {
 	msg := message4(t, discover)
 	msg[10] = 0x80
 	f.ask4(t, msg)
-	got := f.one(t)
+	got := f.dev.One(t)
 	if got.EthDst != packet.Broadcast || !got.Dst.IsBroadcast() {
 		t.Errorf("sent to %x, %v, want broadcast", got.EthDst, got.Dst.Netip())
 	}
@@ -173,7 +173,7 @@ func TestBOOTPWithoutCookie(t *testing.T) {
 func TestFullReply4(t *testing.T) {
 	f := newFixture(t, fullConfig())
 	f.ask4(t, message4(t, discover))
-	m, err := dhcpv4.FromBytes(f.one(t).UDP(t).Payload())
+	m, err := dhcpv4.FromBytes(f.dev.One(t).UDP(t).Payload())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +220,7 @@ func TestOptionalOptions4(t *testing.T) {
 			tt.change(cfg)
 			f := newFixture(t, cfg)
 			f.ask4(t, message4(t, discover))
-			m, err := dhcpv4.FromBytes(f.one(t).UDP(t).Payload())
+			m, err := dhcpv4.FromBytes(f.dev.One(t).UDP(t).Payload())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -254,7 +254,7 @@ func TestReply4Length(t *testing.T) {
 			cfg.MTU = tt.mtu
 			f := newFixture(t, cfg)
 			f.ask4(t, message4(t, tt.in))
-			got := f.one(t)
+			got := f.dev.One(t)
 			if len(got.L3) > tt.max {
 				t.Errorf("packet of %d bytes, want at most %d", len(got.L3), tt.max)
 			}
@@ -281,7 +281,7 @@ func TestLongOption4(t *testing.T) {
 	}
 	f := newFixture(t, cfg)
 	f.ask4(t, message4(t, discover+"3902 05dc"))
-	m, err := dhcpv4.FromBytes(f.one(t).UDP(t).Payload())
+	m, err := dhcpv4.FromBytes(f.dev.One(t).UDP(t).Payload())
 	if err != nil {
 		t.Fatal(err)
 	}

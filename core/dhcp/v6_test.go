@@ -72,10 +72,10 @@ func TestAnswers6(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFixture6(t, testConfig())
-			if !f.ask6(t, unhex(t, tt.in)) {
+			if !f.ask6(t, coretest.Unhex(t, tt.in)) {
 				t.Error("not handled")
 			}
-			got := f.one(t)
+			got := f.dev.One(t)
 			u := got.UDP(t)
 			if u.SrcPort() != 547 || u.DstPort() != 546 || got.Src.Netip().String() != "fe80::1" || got.Dst.Netip().String() != "fe80::2" {
 				t.Errorf("sent from %v, %d to %v, %d", got.Src.Netip(), u.SrcPort(), got.Dst.Netip(), u.DstPort())
@@ -125,7 +125,7 @@ func TestNoAnswer6(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFixture6(t, testConfig())
-			if !f.ask6(t, unhex(t, tt.in)) {
+			if !f.ask6(t, coretest.Unhex(t, tt.in)) {
 				t.Error("not handled")
 			}
 			if dropped := f.link.Stats.Drops[packet.DropTransport] == 1; f.dev.Sent() != 0 || dropped != tt.drop {
@@ -143,8 +143,8 @@ func TestMakeDUID(t *testing.T) {
 // TestFullReply6 has an independent decoder read everything that can be sent.
 func TestFullReply6(t *testing.T) {
 	f := newFixture6(t, fullConfig())
-	f.ask6(t, unhex(t, "01"+xid+clientID+iaNA))
-	payload := f.one(t).UDP(t).Payload()
+	f.ask6(t, coretest.Unhex(t, "01"+xid+clientID+iaNA))
+	payload := f.dev.One(t).UDP(t).Payload()
 	m, err := dhcpv6.MessageFromBytes(payload)
 	if err != nil {
 		t.Fatal(err)
@@ -177,8 +177,8 @@ func TestOverlongSearchList6(t *testing.T) {
 	cfg.Link.FQDN = long
 	cfg.V6.DNS = append(cfg.V6.DNS, netip.MustParseAddr("fd66::55"))
 	f := newFixture6(t, cfg)
-	f.ask6(t, unhex(t, "01"+xid+"00010080"+strings.Repeat("07", 128)+iaNA))
-	got := f.one(t)
+	f.ask6(t, coretest.Unhex(t, "01"+xid+"00010080"+strings.Repeat("07", 128)+iaNA))
+	got := f.dev.One(t)
 	if len(got.L3) > 1280 {
 		t.Errorf("packet of %d bytes, want at most 1280", len(got.L3))
 	}
@@ -201,6 +201,6 @@ func TestNoOptions6(t *testing.T) {
 	cfg := fullConfig()
 	cfg.Link.SendDNS, cfg.Link.SendSearch, cfg.Link.FQDN = false, false, "a..b"
 	f := newFixture6(t, cfg)
-	f.ask6(t, unhex(t, "0b"+xid+clientID))
-	wantBytes(t, "message", f.one(t).UDP(t).Payload(), "07"+xid+ourID+clientID)
+	f.ask6(t, coretest.Unhex(t, "0b"+xid+clientID))
+	wantBytes(t, "message", f.dev.One(t).UDP(t).Payload(), "07"+xid+ourID+clientID)
 }

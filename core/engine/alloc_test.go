@@ -12,11 +12,11 @@ import (
 
 // TestNoAllocationPerDatagram: a datagram to the host and its answer make no garbage.
 func TestNoAllocationPerDatagram(t *testing.T) {
-	for _, fam := range families() {
-		t.Run(fam.name, func(t *testing.T) {
+	for _, fam := range coretest.Families {
+		t.Run(fam.Name, func(t *testing.T) {
 			h := newHost(t)
 			f := newFixture(t, testConfig(), coretest.AllFeatures)
-			guest, peer := netip.AddrPortFrom(fam.guest, 4000), netip.AddrPortFrom(fam.gateway, h.port)
+			guest, peer := netip.AddrPortFrom(fam.Guest, 4000), netip.AddrPortFrom(fam.Gateway, h.port)
 			frame := coretest.UDP(guest, peer, []byte("ping"))
 			answers := 0
 			exchange := func() {
@@ -41,12 +41,12 @@ func TestNoAllocationPerDatagram(t *testing.T) {
 // TestNoAllocationPerSegment: data to the host, its acknowledgment, and data back
 // make no garbage.
 func TestNoAllocationPerSegment(t *testing.T) {
-	for _, fam := range families() {
-		t.Run(fam.name, func(t *testing.T) {
+	for _, fam := range coretest.Families {
+		t.Run(fam.Name, func(t *testing.T) {
 			h := newHost(t)
 			g := &scriptedGuest{
 				fixture: newFixture(t, testConfig(), coretest.AllFeatures), seq: 1000,
-				guest: netip.AddrPortFrom(fam.guest, 4000), peer: netip.AddrPortFrom(fam.gateway, h.port),
+				guest: netip.AddrPortFrom(fam.Guest, 4000), peer: netip.AddrPortFrom(fam.Gateway, h.port),
 			}
 			g.send(packet.SYN, nil)
 			g.wait("SYN-ACK", packet.SYN|packet.ACK, 0)

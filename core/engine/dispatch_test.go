@@ -18,16 +18,18 @@ import (
 
 // TestDrops: what is not served is dropped without an answer, and counted.
 func TestDrops(t *testing.T) {
-	f4, f6 := families()[0], families()[1]
+	f4, f6 := coretest.Families[0], coretest.Families[1]
 	port := func(a netip.Addr) netip.AddrPort { return netip.AddrPortFrom(a, 9) }
-	udp := func(f family) []byte { return coretest.UDP(port(f.guest), port(f.gateway), []byte("x")) }
-	syn := func(f family) []byte {
-		return coretest.TCP(port(f.guest), port(f.gateway), packet.TCPHeader{Flags: packet.SYN, WScale: -1}, nil)
+	udp := func(f coretest.Family) []byte { return coretest.UDP(port(f.Guest), port(f.Gateway), []byte("x")) }
+	syn := func(f coretest.Family) []byte {
+		return coretest.TCP(port(f.Guest), port(f.Gateway), packet.TCPHeader{Flags: packet.SYN, WScale: -1}, nil)
 	}
-	echo := func(f family) []byte { return coretest.Echo(f.guest, f.gateway, 1, 1, nil) }
-	other := func(f family, proto uint8) []byte { return coretest.IP(f.guest, f.gateway, proto, make([]byte, 8)) }
-	noICMPSum := func(f family, proto uint8) []byte {
-		return coretest.IP(f.guest, f.gateway, proto, []byte{8, 0, 0xf7, 0xff, 0, 0, 0, 0})
+	echo := func(f coretest.Family) []byte { return coretest.Echo(f.Guest, f.Gateway, 1, 1, nil) }
+	other := func(f coretest.Family, proto uint8) []byte {
+		return coretest.IP(f.Guest, f.Gateway, proto, make([]byte, 8))
+	}
+	noICMPSum := func(f coretest.Family, proto uint8) []byte {
+		return coretest.IP(f.Guest, f.Gateway, proto, []byte{8, 0, 0xf7, 0xff, 0, 0, 0, 0})
 	}
 	tests := []struct {
 		name   string
@@ -48,7 +50,7 @@ func TestDrops(t *testing.T) {
 		{"ICMP in IPv6", nil, noICMPSum(f6, packet.ProtoICMP), packet.DropProtocol},
 		{"short TCP", nil, shortTCP(f4), packet.DropTransport},
 		{"wrong checksum", nil, flip(udp(f4)), packet.DropChecksum},
-		{"fragment", nil, coretest.IP(f6.guest, f6.gateway, 44, make([]byte, 8)), packet.DropFragment},
+		{"fragment", nil, coretest.IP(f6.Guest, f6.Gateway, 44, make([]byte, 8)), packet.DropFragment},
 		{"unknown EtherType", nil, append(udp(f4)[:12], 0x88, 0xcc, 0, 0), packet.DropEtherType},
 	}
 	for _, tt := range tests {
@@ -70,9 +72,9 @@ func TestDrops(t *testing.T) {
 }
 
 // shortTCP is a segment with half a header whose checksum is right.
-func shortTCP(f family) []byte {
+func shortTCP(f coretest.Family) []byte {
 	l4 := make([]byte, 12)
-	frame := coretest.IP(f.guest, f.gateway, packet.ProtoTCP, l4)
+	frame := coretest.IP(f.Guest, f.Gateway, packet.ProtoTCP, l4)
 	sum := packet.PseudoSum(frame[packet.EthLen:], packet.ProtoTCP, len(l4))
 	frame[len(frame)-2], frame[len(frame)-1] = byte(^sum>>8), byte(^sum)
 	return frame
@@ -111,17 +113,17 @@ func TestARPIsAnswered(t *testing.T) {
 // TestDatagramReachesHost: UDP goes to a socket of the host and back, in each family
 // and with and without offloads.
 func TestDatagramReachesHost(t *testing.T) {
-	for _, fam := range families() {
+	for _, fam := range coretest.Families {
 		for _, feat := range []tap.Features{{}, coretest.AllFeatures} {
-			t.Run(fam.name, func(t *testing.T) {
-				c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(fam.loopback, 0)))
+			t.Run(fam.Name, func(t *testing.T) {
+				c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(fam.Loopback, 0)))
 				if err != nil {
 					t.Fatal(err)
 				}
 				t.Cleanup(func() { _ = c.Close() })
 				f := newFixture(t, testConfig(), feat)
-				service := netip.AddrPortFrom(fam.gateway, c.LocalAddr().(*net.UDPAddr).AddrPort().Port())
-				f.receive(coretest.UDP(netip.AddrPortFrom(fam.guest, 4000), service, []byte("ping")))
+				service := netip.AddrPortFrom(fam.Gateway, c.LocalAddr().(*net.UDPAddr).AddrPort().Port())
+				f.receive(coretest.UDP(netip.AddrPortFrom(fam.Guest, 4000), service, []byte("ping")))
 				b := make([]byte, 16)
 				_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
 				n, from, err := c.ReadFromUDPAddrPort(b)

@@ -12,34 +12,12 @@ import (
 	"github.com/pasta-net/pasta/core/tap"
 )
 
-// family is what differs between the IP versions; the gateway stands for the
-// host's loopback.
-type family struct {
-	name                     string
-	guest, gateway, loopback netip.Addr
-}
-
-func families() []family {
-	addr := netip.MustParseAddr
-	return []family{
-		{"IPv4", addr("10.66.0.2"), addr("10.66.0.1"), addr("127.0.0.1")},
-		{"IPv6", addr("fd66::2"), addr("fd66::1"), addr("::1")},
-	}
-}
-
 // testConfig serves everything, but without timers of its own.
 func testConfig() *config.Config {
-	of := func(f family) config.Family {
-		return config.Family{
-			Enabled: true, Guest: f.guest, PrefixLen: 24, Gateway: f.gateway, Our: f.gateway, MapHostLoopback: f.gateway,
-		}
-	}
-	list := families()
-	return &config.Config{
-		MTU: 1500, OurMAC: coretest.OurMAC, GuestMAC: coretest.GuestMAC, V4: of(list[0]), V6: of(list[1]),
-		OurLinkLocal: netip.MustParseAddr("fe80::1"), TCP: true, UDP: true, ICMP: true,
-		Link: config.Link{DHCP: true, DHCPv6: true, NDP: true},
-	}
+	c := coretest.Config()
+	c.OurLinkLocal = netip.MustParseAddr("fe80::1")
+	c.Link = config.Link{DHCP: true, DHCPv6: true, NDP: true}
+	return c
 }
 
 // fixture is an engine on an in-memory tap, turned by the test itself.

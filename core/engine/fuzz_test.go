@@ -63,9 +63,9 @@ func newHost(t testing.TB) *host {
 	t.Helper()
 	h := &host{in: sys.NewRecvBatch(1, 4096), out: sys.NewSendBatch(1, 1)}
 	t.Cleanup(h.close)
-	for _, fam := range families() {
-		h.tcp = append(h.tcp, h.bind(t, fam.loopback, syscall.SOCK_STREAM))
-		h.udp = append(h.udp, h.bind(t, fam.loopback, syscall.SOCK_DGRAM))
+	for _, fam := range coretest.Families {
+		h.tcp = append(h.tcp, h.bind(t, fam.Loopback, syscall.SOCK_STREAM))
+		h.udp = append(h.udp, h.bind(t, fam.Loopback, syscall.SOCK_DGRAM))
 	}
 	for _, fd := range h.tcp {
 		if errno := sys.Listen(fd, 128); errno != 0 {
@@ -157,12 +157,12 @@ func (h *host) confine(frame []byte) {
 	if (p.Proto == packet.ProtoTCP || p.Proto == packet.ProtoUDP) && len(p.L4) >= 4 {
 		h.confinePort(p.L4[2:4])
 	}
-	list := families()
+	list := coretest.Families
 	if !p.Src.Is4() {
-		copy(p.L3[24:40], list[1].gateway.AsSlice())
+		copy(p.L3[24:40], list[1].Gateway.AsSlice())
 		return
 	}
-	copy(p.L3[16:20], list[0].gateway.AsSlice())
+	copy(p.L3[16:20], list[0].Gateway.AsSlice())
 	header := p.L3[:len(p.L3)-len(p.L4)]
 	header[10], header[11] = 0, 0
 	binary.BigEndian.PutUint16(header[10:], ^checksum.Sum(header, 0))
@@ -305,8 +305,8 @@ func openFiles(t testing.TB) int {
 }
 
 // conversation is something of everything in a family, as steps.
-func conversation(fam family) []byte {
-	guest, peer := netip.AddrPortFrom(fam.guest, 4000), netip.AddrPortFrom(fam.gateway, 80)
+func conversation(fam coretest.Family) []byte {
+	guest, peer := netip.AddrPortFrom(fam.Guest, 4000), netip.AddrPortFrom(fam.Gateway, 80)
 	segment := func(seq uint32, flags uint8, payload string) []byte {
 		h := packet.TCPHeader{Flags: flags, Window: 65535, WScale: -1}
 		if flags&packet.SYN != 0 {
@@ -326,7 +326,7 @@ func conversation(fam family) []byte {
 		step(0x10, segment(407, packet.FIN|packet.ACK, "")),
 		step(0, coretest.UDP(guest, peer, []byte("datagram"))),
 		step(2, coretest.UDP(guest, peer, make([]byte, 500))),
-		step(0xf0, coretest.Echo(fam.guest, fam.gateway, 7, 1, []byte("ping"))),
+		step(0xf0, coretest.Echo(fam.Guest, fam.Gateway, 7, 1, []byte("ping"))),
 		step(0, segment(408, packet.RST, "")),
 	} {
 		b = append(b, s...)
@@ -335,29 +335,29 @@ func conversation(fam family) []byte {
 }
 
 func seeds() [][]byte {
-	list := families()
+	list := coretest.Families
 	arp := make([]byte, packet.EthLen+packet.ARPLen)
 	packet.PutEthernet(arp, packet.Broadcast, coretest.GuestMAC, packet.EtherTypeARP)
-	packet.PutARP(arp[packet.EthLen:], &packet.ARPHeader{Op: packet.ARPRequest, TargetIP: packet.AddrFrom(list[0].gateway)})
-	closed := coretest.TCP(netip.AddrPortFrom(list[0].guest, 4000), netip.AddrPortFrom(list[0].gateway, 81),
+	packet.PutARP(arp[packet.EthLen:], &packet.ARPHeader{Op: packet.ARPRequest, TargetIP: packet.AddrFrom(list[0].Gateway)})
+	closed := coretest.TCP(netip.AddrPortFrom(list[0].Guest, 4000), netip.AddrPortFrom(list[0].Gateway, 81),
 		packet.TCPHeader{Flags: packet.SYN, WScale: -1}, nil)
 	return [][]byte{conversation(list[0]), conversation(list[1]), step(0, arp), step(0x11, closed), step(0, nil)}
 }
 
 // TestSeedsReachTheHandlers: the conversations open flows of every protocol.
 func TestSeedsReachTheHandlers(t *testing.T) {
-	for _, fam := range families() {
+	for _, fam := range coretest.Families {
 		f := fuzzed(t, coretest.NewMemTap(t, coretest.AllFeatures))
 		h := newHost(t)
 		f.run(h, conversation(fam))
 		if tcp, udp := f.tcp.Stats.OutboundOpened, f.udp.Stats.Flows; tcp != 1 || udp != 1 {
-			t.Errorf("%s: %d connections and %d UDP flows opened, want one each", fam.name, tcp, udp)
+			t.Errorf("%s: %d connections and %d UDP flows opened, want one each", fam.Name, tcp, udp)
 		}
 		if want := len("request") + 300; h.received != want {
-			t.Errorf("%s: host received %d bytes, want %d", fam.name, h.received, want)
+			t.Errorf("%s: host received %d bytes, want %d", fam.Name, h.received, want)
 		}
 		if n := f.link.Stats.ToGuest; n < 4 {
-			t.Errorf("%s: %d frames to the guest, want an answer to most", fam.name, n)
+			t.Errorf("%s: %d frames to the guest, want an answer to most", fam.Name, n)
 		}
 	}
 }

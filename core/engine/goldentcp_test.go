@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/pasta-net/pasta/core/coretest"
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/seqnum"
 )
@@ -14,9 +15,9 @@ import (
 // TestGoldenTCP: handshake, and a close that the guest
 // begins (RFC 9293 figures 6 and 12).
 func TestGoldenTCP(t *testing.T) {
-	for _, fam := range families() {
-		t.Run(fam.name, func(t *testing.T) {
-			l, err := net.Listen("tcp", netip.AddrPortFrom(fam.loopback, 0).String())
+	for _, fam := range coretest.Families {
+		t.Run(fam.Name, func(t *testing.T) {
+			l, err := net.Listen("tcp", netip.AddrPortFrom(fam.Loopback, 0).String())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -25,7 +26,7 @@ func TestGoldenTCP(t *testing.T) {
 			r := newRecorded(t)
 			g := &scriptedGuest{
 				fixture: r.fixture, seq: 1000,
-				guest: netip.AddrPortFrom(fam.guest, 4000), peer: netip.AddrPortFrom(fam.gateway, port),
+				guest: netip.AddrPortFrom(fam.Guest, 4000), peer: netip.AddrPortFrom(fam.Gateway, port),
 			}
 			g.send(packet.SYN, nil)
 			g.wait("SYN,ACK", packet.SYN|packet.ACK, 0)
@@ -42,7 +43,7 @@ func TestGoldenTCP(t *testing.T) {
 			}
 			_ = server.Close()
 			g.wait("FIN", packet.FIN, 0)
-			name := map[bool]string{true: "tcp4", false: "tcp6"}[fam.guest.Is4()]
+			name := map[bool]string{true: "tcp4", false: "tcp6"}[fam.Guest.Is4()]
 			r.compare(t, name, func(p *packet.Packet) { normaliseTCP(p, port, iss) })
 		})
 	}

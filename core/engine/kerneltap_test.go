@@ -96,7 +96,7 @@ func echoOnce(t *testing.T) {
 	}
 	defer func() { _ = host.Close() }()
 	port := host.LocalAddr().(*net.UDPAddr).AddrPort().Port()
-	guest, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(families()[0].gateway, port)))
+	guest, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(coretest.Families[0].Gateway, port)))
 	if err != nil {
 		t.Fatal(err)
 	}

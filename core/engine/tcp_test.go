@@ -95,13 +95,13 @@ func echoServer(t *testing.T, a netip.Addr) (port uint16, done <-chan error) {
 // TestTCPEndToEnd: handshake, data in both directions and close, between a
 // scripted guest and a server on the host.
 func TestTCPEndToEnd(t *testing.T) {
-	for _, fam := range families() {
+	for _, fam := range coretest.Families {
 		for _, feat := range []tap.Features{{}, coretest.AllFeatures} {
-			t.Run(fam.name, func(t *testing.T) {
-				port, done := echoServer(t, fam.loopback)
+			t.Run(fam.Name, func(t *testing.T) {
+				port, done := echoServer(t, fam.Loopback)
 				g := &scriptedGuest{
 					fixture: newFixture(t, testConfig(), feat), seq: 1000,
-					guest: netip.AddrPortFrom(fam.guest, 4000), peer: netip.AddrPortFrom(fam.gateway, port),
+					guest: netip.AddrPortFrom(fam.Guest, 4000), peer: netip.AddrPortFrom(fam.Gateway, port),
 				}
 				g.send(packet.SYN, nil)
 				g.wait("SYN-ACK", packet.SYN|packet.ACK, 0)
@@ -128,8 +128,8 @@ func TestTCPEndToEnd(t *testing.T) {
 
 // TestRefusedConnectionIsReset: nothing listens on the port.
 func TestRefusedConnectionIsReset(t *testing.T) {
-	for _, fam := range families() {
-		l, err := net.Listen("tcp", netip.AddrPortFrom(fam.loopback, 0).String())
+	for _, fam := range coretest.Families {
+		l, err := net.Listen("tcp", netip.AddrPortFrom(fam.Loopback, 0).String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,12 +137,12 @@ func TestRefusedConnectionIsReset(t *testing.T) {
 		_ = l.Close()
 		g := &scriptedGuest{
 			fixture: newFixture(t, testConfig(), coretest.AllFeatures), seq: 1000,
-			guest: netip.AddrPortFrom(fam.guest, 4000), peer: netip.AddrPortFrom(fam.gateway, port),
+			guest: netip.AddrPortFrom(fam.Guest, 4000), peer: netip.AddrPortFrom(fam.Gateway, port),
 		}
 		g.send(packet.SYN, nil)
 		g.wait("reset", packet.RST|packet.ACK, 0)
 		if g.tcp.Len() != 0 {
-			t.Errorf("%s: %d connections left", fam.name, g.tcp.Len())
+			t.Errorf("%s: %d connections left", fam.Name, g.tcp.Len())
 		}
 	}
 }

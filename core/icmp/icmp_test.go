@@ -3,6 +3,7 @@ package icmp
 import (
 	"bytes"
 	"log/slog"
+	"math"
 	"net/netip"
 	"os"
 	"strings"
@@ -10,96 +11,70 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/coretest"
 	"github.com/pasta-net/pasta/core/flow"
 	"github.com/pasta-net/pasta/core/loop"
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/sys"
-	"github.com/pasta-net/pasta/core/tap"
 	"github.com/pasta-net/pasta/netcfg/netns/netnstest"
 )
 
 var (
-	guest4, guest6     = netip.MustParseAddr("10.66.0.2"), netip.MustParseAddr("fd66::2")
-	gateway4, gateway6 = netip.MustParseAddr("10.66.0.1"), netip.MustParseAddr("fd66::1")
+	guest4, guest6     = coretest.Guest4, coretest.Guest6
+	gateway4, gateway6 = coretest.Gateway4, coretest.Gateway6
 	routed4            = netip.MustParseAddr("10.66.0.77") // nobody there
 	denied4, denied6   = netip.MustParseAddr("10.99.0.1"), netip.MustParseAddr("fd99::1")
 )
 
 // env is a handler between an in-memory guest and real sockets.
 type env struct {
-	t    testing.TB
-	h    *Handler
-	dev  *coretest.MemTap
-	link *tap.Link
-	lp   *loop.Loop
-	log  bytes.Buffer
-	buf  []byte
-	now  int64
+	*coretest.Env
+	h   *Handler
+	log bytes.Buffer
 }
 
 func newEnv(t testing.TB) *env {
 	t.Helper()
-	fam := func(guest, gateway netip.Addr) config.Family {
-		return config.Family{Enabled: true, Guest: guest, Gateway: gateway, Our: gateway, MapHostLoopback: gateway}
-	}
-	cfg := &config.Config{V4: fam(guest4, gateway4), V6: fam(guest6, gateway6), ICMP: true}
-	link, dev := coretest.NewLink(t, coretest.AllFeatures)
-	lp, err := loop.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(lp.Close)
-	e := &env{t: t, dev: dev, link: link, lp: lp, buf: make([]byte, tap.RecvLen)}
-	e.h = New(cfg, cfg.Map(), link, lp, slog.New(slog.NewTextHandler(&e.log, nil)))
+	cfg := coretest.Config()
+	e := &env{Env: coretest.NewEnv(t, coretest.AllFeatures, nil)}
+	e.h = New(cfg, cfg.Map(), e.Link, e.Loop, slog.New(slog.NewTextHandler(&e.log, nil)))
 	t.Cleanup(e.h.Close)
 	return e
 }
 
 func (e *env) guestSends(frames ...[]byte) {
-	e.t.Helper()
+	e.T.Helper()
 	for _, f := range frames {
-		e.dev.Inject(f)
+		e.Dev.Inject(f)
 	}
 	e.deliver()
 }
 
 func (e *env) deliver() {
-	var p packet.Packet
-	for {
-		drop, errno := e.link.Recv(e.buf, &p)
-		if errno == syscall.EAGAIN {
-			return
-		}
-		if drop == packet.DropNone {
-			e.h.FromTap(&p, e.now)
-		}
+	batch, _ := e.Batch(math.MaxInt)
+	for _, p := range batch {
+		e.h.FromTap(p, e.Now)
 	}
 }
 
-func (e *env) turn() {
-	events, err := e.lp.Wait(0)
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	for _, ev := range events {
+func (e *env) turn(wait time.Duration) {
+	for _, ev := range e.Events(wait) {
 		if ev.Token.Kind() == loop.KindICMP {
-			e.h.FromSock(ev.Token.Index(), ev.Token.Gen(), ev.Bits, e.now)
+			e.h.FromSock(ev.Token.Index(), ev.Token.Gen(), ev.Bits, e.Now)
 		}
 	}
 }
 
-// guestGets turns the loop until the guest got want frames or a second has passed.
+// guestGets turns the loop until the guest got want frames.
 func (e *env) guestGets(want int) []*coretest.Frame {
-	e.t.Helper()
+	e.T.Helper()
 	var frames []*coretest.Frame
-	for end := time.Now().Add(time.Second); len(frames) < want && time.Now().Before(end); {
-		e.turn()
-		frames = append(frames, e.dev.Take(e.t)...)
-	}
+	e.Until("frames to the guest", e.turn, func() bool {
+		frames = append(frames, e.Dev.Take(e.T)...)
+		return len(frames) >= want
+	})
 	if len(frames) != want {
-		e.t.Fatalf("guest got %d frames, want %d", len(frames), want)
+		e.T.Fatalf("guest got %d frames, want %d", len(frames), want)
 	}
 	return frames
 }
@@ -267,8 +242,8 @@ func TestForbidden(t *testing.T) {
 		if len(lines) != 3 || !strings.Contains(e.log.String(), "net.ipv4.ping_group_range") {
 			t.Errorf("log %q, want three lines naming the sysctl", lines)
 		}
-		if e.link.Stats.Drops[packet.DropNoSocket] != 3 || e.h.Len() != 0 {
-			t.Errorf("drops %v with %d flows, want 3 and none", e.link.Stats.Drops, e.h.Len())
+		if e.Link.Stats.Drops[packet.DropNoSocket] != 3 || e.h.Len() != 0 {
+			t.Errorf("drops %v with %d flows, want 3 and none", e.Link.Stats.Drops, e.h.Len())
 		}
 	})
 }
@@ -277,7 +252,7 @@ func TestExpire(t *testing.T) {
 	inNamespace(t, func(t *testing.T) {
 		e := newEnv(t)
 		e.guestSends(coretest.Echo(guest4, gateway4, 1, 1, nil))
-		e.now = int64(40 * time.Second)
+		e.Now = int64(40 * time.Second)
 		e.guestSends(coretest.Echo(guest4, gateway4, 1, 2, nil))
 		e.h.Expire(int64(60 * time.Second))
 		if e.h.Len() != 1 || e.h.NextDeadline() != int64(100*time.Second) {
@@ -307,8 +282,8 @@ func TestNotTranslated(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			e := newEnv(t)
 			e.guestSends(tt.frame)
-			if e.link.Stats.Drops[tt.want] != 1 || e.h.Len() != 0 {
-				t.Errorf("drops %v, want one %v", e.link.Stats.Drops, tt.want)
+			if e.Link.Stats.Drops[tt.want] != 1 || e.h.Len() != 0 {
+				t.Errorf("drops %v, want one %v", e.Link.Stats.Drops, tt.want)
 			}
 		})
 	}
@@ -319,7 +294,7 @@ func TestFullTableRecyclesOldest(t *testing.T) {
 		e := newEnv(t)
 		e.h.table, e.h.deadlines = flow.NewTable(2), flow.NewDeadlines(2)
 		for id := range uint16(3) {
-			e.now = int64(id)
+			e.Now = int64(id)
 			e.guestSends(coretest.Echo(guest4, gateway4, id+1, 1, nil))
 		}
 		if e.h.Len() != 2 || e.h.Stats.Flows != 3 {
@@ -333,7 +308,7 @@ func TestFullTableKeepsBusyFlow(t *testing.T) {
 		e := newEnv(t)
 		e.h.table, e.h.deadlines = flow.NewTable(2), flow.NewDeadlines(2)
 		for at, id := range []uint16{1, 2, 1, 3, 1} { // 1 is first, but busy; 3 takes the place of 2
-			e.now = int64(at) * int64(time.Second)
+			e.Now = int64(at) * int64(time.Second)
 			e.guestSends(coretest.Echo(guest4, gateway4, id, 1, nil))
 		}
 		if e.h.Len() != 2 || e.h.Stats.Flows != 3 {
@@ -347,10 +322,10 @@ func TestNoAllocations(t *testing.T) {
 		e := newEnv(t)
 		frame := coretest.Echo(guest4, gateway4, 1, 0, make([]byte, 56))
 		round := func() {
-			e.dev.Inject(frame)
+			e.Dev.Inject(frame)
 			e.deliver()
-			e.turn()
-			e.dev.Discard()
+			e.turn(0)
+			e.Dev.Discard()
 		}
 		round()
 		if n := testing.AllocsPerRun(100, round); n != 0 {

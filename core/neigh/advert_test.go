@@ -46,7 +46,7 @@ func TestRouterAdvertisement(t *testing.T) {
 			tt.change(cfg)
 			f := newFixture(t, cfg)
 			f.receive(t, ndFrame(t, guestLL, rs, "00000000"), 0)
-			got := f.one(t)
+			got := f.dev.One(t)
 			if got.Src.Netip().String() != "fe80::1" || got.Dst.Netip() != guestLL || got.TTL != 255 {
 				t.Errorf("sent from %v to %v with hop limit %d", got.Src.Netip(), got.Dst.Netip(), got.TTL)
 			}
@@ -75,7 +75,7 @@ func TestSearchDomainsThatDoNotFit(t *testing.T) {
 		}
 	}
 	f.receive(t, ndFrame(t, guestLL, rs, "00000000"), 0)
-	if _, ok := packet.ParseND(&f.one(t).Packet); !ok {
+	if _, ok := packet.ParseND(&f.dev.One(t).Packet); !ok {
 		t.Error("advertisement is not valid")
 	}
 }

@@ -41,7 +41,7 @@ func TestARP(t *testing.T) {
 				}
 				return
 			}
-			got := f.one(t)
+			got := f.dev.One(t)
 			if got.EthDst != coretest.GuestMAC || got.EthSrc != coretest.OurMAC {
 				t.Errorf("frame from %x to %x", got.EthSrc, got.EthDst)
 			}

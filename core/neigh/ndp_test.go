@@ -44,7 +44,7 @@ func TestNeighborSolicitation(t *testing.T) {
 				}
 				return
 			}
-			got := f.one(t)
+			got := f.dev.One(t)
 			if got.Src.Netip().String() != "fe80::1" || got.Dst.Netip() != tt.src || got.TTL != 255 {
 				t.Errorf("sent from %v to %v with hop limit %d", got.Src.Netip(), got.Dst.Netip(), got.TTL)
 			}

@@ -2,7 +2,6 @@ package neigh
 
 import (
 	"bytes"
-	"encoding/hex"
 	"log/slog"
 	"net/netip"
 	"testing"
@@ -53,31 +52,12 @@ func (f *fixture) receive(t testing.TB, frame []byte, now int64) (handled bool) 
 	return f.FromTap(&p, now)
 }
 
-// one takes the single frame that the guest was sent.
-func (f *fixture) one(t testing.TB) *coretest.Frame {
-	t.Helper()
-	frames := f.dev.Take(t)
-	if len(frames) != 1 {
-		t.Fatalf("%d frames sent, want 1", len(frames))
-	}
-	return frames[0]
-}
-
 // wantBytes compares with hexadecimal text in which blanks do not matter.
 func wantBytes(t testing.TB, got []byte, want string) {
 	t.Helper()
-	if w := unhex(t, want); !bytes.Equal(got, w) {
+	if w := coretest.Unhex(t, want); !bytes.Equal(got, w) {
 		t.Errorf("got  % x\nwant % x", got, w)
 	}
-}
-
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(string(bytes.Join(bytes.Fields([]byte(s)), nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }
 
 // arpFrame is a broadcast from the guest with the given ARP packet.
@@ -85,14 +65,14 @@ func arpFrame(t testing.TB, arp string) []byte {
 	t.Helper()
 	b := make([]byte, packet.EthLen)
 	packet.PutEthernet(b, packet.Broadcast, coretest.GuestMAC, packet.EtherTypeARP)
-	return append(b, unhex(t, arp)...)
+	return append(b, coretest.Unhex(t, arp)...)
 }
 
 // ndFrame is a Neighbor Discovery message from the guest; msg starts behind type,
 // code and checksum.
 func ndFrame(t testing.TB, src netip.Addr, typ uint8, msg string) []byte {
 	t.Helper()
-	b := unhex(t, msg)
+	b := coretest.Unhex(t, msg)
 	rest := uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
 	dst := netip.MustParseAddr("ff02::1")
 	frame := coretest.ICMP(src, dst, typ, 0, rest, b[4:])

@@ -37,7 +37,7 @@ func TestScheduleOfAdvertisements(t *testing.T) {
 			t.Errorf("advertisement %d too early", i)
 		}
 		f.Expire(want * second)
-		got := f.one(t)
+		got := f.dev.One(t)
 		if got.EthDst != packet.AllNodesMAC || got.Dst != packet.AllNodes || got.L4[0] != packet.ICMPv6RouterAdvert {
 			t.Errorf("sent type %d to %x, %v", got.L4[0], got.EthDst, got.Dst.Netip())
 		}
@@ -71,7 +71,7 @@ func TestSolicitationWithoutAddress(t *testing.T) {
 		t.Fatalf("deadline %d, want now", got)
 	}
 	f.Expire(5 * second)
-	if got := f.one(t); got.Dst != packet.AllNodes {
+	if got := f.dev.One(t); got.Dst != packet.AllNodes {
 		t.Errorf("sent to %v", got.Dst.Netip())
 	}
 	solicit(6 * second)

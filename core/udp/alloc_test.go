@@ -24,7 +24,7 @@ func newStream(t testing.TB, size int) *stream {
 	src, dst := netip.AddrPortFrom(guest4, 40030), netip.AddrPortFrom(gateway4, addrOf(s.peer).Port())
 	s.frame = coretest.UDP(src, dst, make([]byte, size))
 	for range 64 { // so that the receive slots exist
-		s.dev.Inject(s.frame)
+		s.Dev.Inject(s.frame)
 	}
 	s.deliver()
 	_, s.guest = receive(t, s.peer)
@@ -47,7 +47,7 @@ func (s *stream) drain() {
 func (s *stream) replies(count int, payload []byte) {
 	for range count {
 		if _, err := s.peer.WriteToUDPAddrPort(payload, s.guest); err != nil {
-			s.t.Fatal(err)
+			s.T.Fatal(err)
 		}
 	}
 }
@@ -57,7 +57,7 @@ func TestOutboundAllocatesNothing(t *testing.T) {
 	before := s.h.Stats.ToHost
 	if n := testing.AllocsPerRun(50, func() {
 		for range 16 {
-			s.dev.Inject(s.frame)
+			s.Dev.Inject(s.frame)
 		}
 		s.deliver()
 	}); n != 0 {
@@ -77,7 +77,7 @@ func TestInboundAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(50, func() {
 		s.replies(10, payload)
 		s.turn()
-		s.dev.Discard()
+		s.Dev.Discard()
 	}); n != 0 {
 		t.Errorf("%v allocations per batch, want 0", n)
 	}
@@ -95,8 +95,8 @@ func TestListenerAllocatesNothing(t *testing.T) {
 	round := func() {
 		send(t, client, addr, query)
 		e.turn()
-		e.dev.Discard()
-		e.dev.Inject(reply)
+		e.Dev.Discard()
+		e.Dev.Inject(reply)
 		e.deliver()
 		_, _, _ = client.ReadFromUDPAddrPort(buf)
 	}
@@ -117,7 +117,7 @@ func BenchmarkOutbound(b *testing.B) {
 	b.SetBytes(1400)
 	for i := 0; i < b.N; i += 32 {
 		for range 32 {
-			s.dev.Inject(s.frame)
+			s.Dev.Inject(s.frame)
 		}
 		s.deliver()
 	}
@@ -136,7 +136,7 @@ func BenchmarkInbound(b *testing.B) {
 		s.replies(64, payload)
 		b.StartTimer()
 		s.turn()
-		s.dev.Discard()
+		s.Dev.Discard()
 	}
 	b.ReportMetric(float64(s.h.Stats.Receives+s.h.Stats.Frames)/float64(s.h.Stats.ToGuest), "calls/datagram")
 }

@@ -2,9 +2,9 @@ package udp
 
 import (
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
-	"syscall"
 	"testing"
 	"time"
 
@@ -17,56 +17,26 @@ import (
 	"github.com/pasta-net/pasta/core/tap"
 )
 
-// Addresses of the tests: the gateway stands for the host's loopback.
 var (
-	guest4, guest6     = netip.MustParseAddr("10.66.0.2"), netip.MustParseAddr("fd66::2")
-	gateway4, gateway6 = netip.MustParseAddr("10.66.0.1"), netip.MustParseAddr("fd66::1")
+	guest4, guest6     = coretest.Guest4, coretest.Guest6
+	gateway4, gateway6 = coretest.Gateway4, coretest.Gateway6
 )
-
-// family bundles what differs between IPv4 and IPv6.
-type family struct {
-	name           string
-	guest, gateway netip.Addr
-	loopback       string
-}
-
-var families = []family{
-	{"IPv4", guest4, gateway4, "127.0.0.1"},
-	{"IPv6", guest6, gateway6, "::1"},
-}
 
 // env is a handler between an in-memory guest and real sockets.
 type env struct {
-	lastListener int // socket of the last call of listen
-	t            testing.TB
+	*coretest.Env
 	h            *Handler
-	dev          *coretest.MemTap
-	link         *tap.Link
-	lp           *loop.Loop
-	bufs         [][]byte
-	now          int64
+	lastListener int // socket of the last call of listen
 }
 
-func testConfig() *config.Config {
-	fam := func(guest, gateway netip.Addr) config.Family {
-		return config.Family{Enabled: true, Guest: guest, Gateway: gateway, Our: gateway, MapHostLoopback: gateway}
-	}
-	return &config.Config{V4: fam(guest4, gateway4), V6: fam(guest6, gateway6), UDP: true}
-}
-
-func newEnv(t testing.TB, feat tap.Features) *env { return newEnvWith(t, feat, testConfig()) }
+func newEnv(t testing.TB, feat tap.Features) *env { return newEnvWith(t, feat, coretest.Config()) }
 
 func newEnvWith(t testing.TB, feat tap.Features, cfg *config.Config) *env {
 	t.Helper()
-	link, dev := coretest.NewLink(t, feat)
-	lp, err := loop.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(lp.Close)
-	h := New(cfg, cfg.Map(), link, lp, slog.New(slog.DiscardHandler))
-	t.Cleanup(h.Close)
-	return &env{t: t, h: h, dev: dev, link: link, lp: lp}
+	e := &env{Env: coretest.NewEnv(t, feat, nil)}
+	e.h = New(cfg, cfg.Map(), e.Link, e.Loop, slog.New(slog.DiscardHandler))
+	t.Cleanup(e.h.Close)
+	return e
 }
 
 // shrink replaces the flow table by one of so many slots.
@@ -77,22 +47,14 @@ func (e *env) shrink(slots int) {
 
 // deliver hands all frames that the guest queued to the handler, in one batch.
 func (e *env) deliver() {
-	e.t.Helper()
-	var p packet.Packet
-	for i := 0; ; i++ {
-		if i == len(e.bufs) {
-			e.bufs = append(e.bufs, make([]byte, tap.RecvLen))
-		}
-		drop, errno := e.link.Recv(e.bufs[i], &p)
-		if errno == syscall.EAGAIN {
-			break
-		}
-		switch {
-		case drop != packet.DropNone:
-		case p.Proto == packet.ProtoUDP:
-			e.h.FromTap(&p, e.now)
-		case p.Proto == packet.ProtoICMP || p.Proto == packet.ProtoICMPv6:
-			e.h.FromGuestError(&p)
+	e.T.Helper()
+	batch, _ := e.Batch(math.MaxInt)
+	for _, p := range batch {
+		switch p.Proto {
+		case packet.ProtoUDP:
+			e.h.FromTap(p, e.Now)
+		case packet.ProtoICMP, packet.ProtoICMPv6:
+			e.h.FromGuestError(p)
 		}
 	}
 	e.h.Flush()
@@ -100,52 +62,48 @@ func (e *env) deliver() {
 
 // guestSends has the guest send frames in one batch.
 func (e *env) guestSends(frames ...[]byte) {
-	e.t.Helper()
+	e.T.Helper()
 	for _, f := range frames {
-		e.dev.Inject(f)
+		e.Dev.Inject(f)
 	}
 	e.deliver()
 }
 
 // turn handles the events that are pending, if any, and what is read at intervals.
 func (e *env) turn() {
-	e.dispatch()
+	e.dispatch(0)
 	if len(e.h.paced) > 0 { // whatever the test's clock says
-		e.h.poll(e.now)
+		e.h.poll(e.Now)
 	}
 }
 
-// dispatch handles the events that are pending, if any.
-func (e *env) dispatch() {
-	events, err := e.lp.Wait(0)
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	for _, ev := range events {
+// dispatch handles the events that are pending, or come within wait.
+func (e *env) dispatch(wait time.Duration) {
+	for _, ev := range e.Events(wait) {
 		switch ev.Token.Kind() {
 		case loop.KindUDP:
-			e.h.FromSock(ev.Token.Index(), ev.Token.Gen(), ev.Bits, e.now)
+			e.h.FromSock(ev.Token.Index(), ev.Token.Gen(), ev.Bits, e.Now)
 		case loop.KindUDPListen:
-			e.h.FromListener(ev.Token.Index(), ev.Token.Gen(), ev.Bits, e.now)
+			e.h.FromListener(ev.Token.Index(), ev.Token.Gen(), ev.Bits, e.Now)
 		}
 	}
 }
 
-// guestGets turns the loop until the guest got want datagrams or a second has
-// passed, and returns what it got.
+// guestGets turns the loop until the guest got want datagrams, and returns the
+// frames that it got.
 func (e *env) guestGets(want int) []*coretest.Frame {
-	e.t.Helper()
+	e.T.Helper()
 	var frames []*coretest.Frame
-	for end := time.Now().Add(time.Second); ; {
-		e.turn()
-		frames = append(frames, e.dev.Take(e.t)...)
-		if n := len(coretest.Datagrams(e.t, frames)); n >= want || time.Now().After(end) {
-			if n != want {
-				e.t.Errorf("guest got %d datagrams, want %d", n, want)
-			}
-			return frames
-		}
+	n := 0
+	e.Until("datagrams to the guest", func(time.Duration) { e.turn() }, func() bool {
+		frames = append(frames, e.Dev.Take(e.T)...)
+		n = len(coretest.Datagrams(e.T, frames))
+		return n >= want
+	})
+	if n != want {
+		e.T.Errorf("guest got %d datagrams, want %d", n, want)
 	}
+	return frames
 }
 
 // hostSocket is a UDP socket of the test on the host's loopback.
@@ -187,25 +145,13 @@ func send(t testing.TB, c *net.UDPConn, to netip.AddrPort, b []byte) {
 
 // listen gives the handler a listener of one forward, bound by hand.
 func (e *env) listen(address string, toAddr netip.Addr, target uint16) netip.AddrPort {
-	e.t.Helper()
-	c := hostSocket(e.t, address)
-	f, err := c.File()
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	fd, err := syscall.Dup(int(f.Fd()))
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	_ = f.Close()
+	e.T.Helper()
+	c := hostSocket(e.T, address)
 	local := addrOf(c)
-	_ = c.Close()
-	if err := syscall.SetNonblock(fd, true); err != nil {
-		e.t.Fatal(err)
-	}
+	fd := coretest.TakeFD(e.T, c)
 	rule := fwd.Rule{Proto: fwd.UDP, First: local.Port(), Last: local.Port(), Target: target, TargetAddr: toAddr}
 	if err := e.h.AddListener(config.Listener{FD: fd, Rule: rule, Port: local.Port()}); err != nil {
-		e.t.Fatal(err)
+		e.T.Fatal(err)
 	}
 	e.lastListener = fd
 	return local

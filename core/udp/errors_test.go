@@ -14,16 +14,16 @@ import (
 
 // guestError turns the loop until the guest got an ICMP error.
 func (e *env) guestError() *coretest.Frame {
-	e.t.Helper()
+	e.T.Helper()
 	for end := time.Now().Add(time.Second); time.Now().Before(end); {
 		e.turn()
-		for _, f := range e.dev.Take(e.t) {
+		for _, f := range e.Dev.Take(e.T) {
 			if f.Proto == packet.ProtoICMP || f.Proto == packet.ProtoICMPv6 {
 				return f
 			}
 		}
 	}
-	e.t.Fatal("guest got no ICMP error")
+	e.T.Fatal("guest got no ICMP error")
 	return nil
 }
 
@@ -35,25 +35,25 @@ func closedPort(t *testing.T, address string) uint16 {
 }
 
 func TestPortUnreachable(t *testing.T) {
-	for _, fam := range families {
-		t.Run(fam.name, func(t *testing.T) {
+	for _, fam := range coretest.Families {
+		t.Run(fam.Name, func(t *testing.T) {
 			e := newEnv(t, coretest.AllFeatures)
-			src := netip.AddrPortFrom(fam.guest, 40010)
-			dst := netip.AddrPortFrom(fam.gateway, closedPort(t, fam.loopback))
+			src := netip.AddrPortFrom(fam.Guest, 40010)
+			dst := netip.AddrPortFrom(fam.Gateway, closedPort(t, fam.Loopback.String()))
 			e.guestSends(coretest.UDP(src, dst, []byte("anybody?")))
 			f := e.guestError()
 			m := f.ICMP(t)
 			wantType, wantCode := uint8(packet.ICMPUnreachable), uint8(packet.ICMPCodePort)
-			if fam.guest.Is6() {
+			if fam.Guest.Is6() {
 				wantType, wantCode = packet.ICMPv6Unreachable, packet.ICMPv6CodePort
 			}
-			if m.Type() != wantType || m.Code() != wantCode || f.Src.Netip() != fam.gateway || f.Dst.Netip() != fam.guest {
+			if m.Type() != wantType || m.Code() != wantCode || f.Src.Netip() != fam.Gateway || f.Dst.Netip() != fam.Guest {
 				t.Errorf("type %d code %d %v > %v, want %d, %d, %v > %v",
-					m.Type(), m.Code(), f.Src.Netip(), f.Dst.Netip(), wantType, wantCode, fam.gateway, fam.guest)
+					m.Type(), m.Code(), f.Src.Netip(), f.Dst.Netip(), wantType, wantCode, fam.Gateway, fam.Guest)
 			}
 			var q packet.Quoted
 			want := packet.Quoted{
-				Src: packet.AddrFrom(fam.guest), Dst: packet.AddrFrom(fam.gateway),
+				Src: packet.AddrFrom(fam.Guest), Dst: packet.AddrFrom(fam.Gateway),
 				Proto: packet.ProtoUDP, SrcPort: 40010, DstPort: dst.Port(),
 			}
 			if !packet.ParseQuoted(m, &q) || q != want {
@@ -96,19 +96,19 @@ func quotedPacket(t *testing.T, m packet.ICMP) *coretest.Frame {
 func TestPacketTooBig(t *testing.T) {
 	for _, tt := range []struct {
 		name           string
-		fam            family
+		fam            coretest.Family
 		err            sys.ExtendedErr
 		typ, code, mtu uint32
 	}{
-		{"fragmentation needed", families[0], sys.ExtendedErr{Origin: sys.OriginICMP, Type: 3, Code: 4}, 3, 4, 1280},
-		{"packet too big", families[1], sys.ExtendedErr{Origin: sys.OriginICMP6, Type: 2}, 2, 0, 1280},
-		{"our own limit", families[0], sys.ExtendedErr{Origin: sys.OriginLocal}, 3, 4, 1280},
-		{"our own limit, IPv6", families[1], sys.ExtendedErr{Origin: sys.OriginLocal}, 2, 0, 1280},
+		{"fragmentation needed", coretest.Families[0], sys.ExtendedErr{Origin: sys.OriginICMP, Type: 3, Code: 4}, 3, 4, 1280},
+		{"packet too big", coretest.Families[1], sys.ExtendedErr{Origin: sys.OriginICMP6, Type: 2}, 2, 0, 1280},
+		{"our own limit", coretest.Families[0], sys.ExtendedErr{Origin: sys.OriginLocal}, 3, 4, 1280},
+		{"our own limit, IPv6", coretest.Families[1], sys.ExtendedErr{Origin: sys.OriginLocal}, 2, 0, 1280},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := newEnv(t, coretest.AllFeatures)
-			peer := hostSocket(t, tt.fam.loopback)
-			e.guestSends(coretest.UDP(netip.AddrPortFrom(tt.fam.guest, 1025), netip.AddrPortFrom(tt.fam.gateway, addrOf(peer).Port()), nil))
+			peer := hostSocket(t, tt.fam.Loopback.String())
+			e.guestSends(coretest.UDP(netip.AddrPortFrom(tt.fam.Guest, 1025), netip.AddrPortFrom(tt.fam.Gateway, addrOf(peer).Port()), nil))
 			tt.err.Errno, tt.err.Info = syscall.EMSGSIZE, 1280
 			e.h.passError(0, &tt.err, make([]byte, 1400))
 			f := e.guestError()
@@ -159,11 +159,11 @@ func refuseFrom(t *testing.T, f *coretest.Frame) []byte {
 // TestGuestRefusesReply checks that the host-side peer learns of it: the host's
 // kernel refuses the next datagram.
 func TestGuestRefusesReply(t *testing.T) {
-	for _, fam := range families {
-		t.Run(fam.name, func(t *testing.T) {
+	for _, fam := range coretest.Families {
+		t.Run(fam.Name, func(t *testing.T) {
 			e := newEnv(t, coretest.AllFeatures)
-			peer := hostSocket(t, fam.loopback)
-			src, dst := netip.AddrPortFrom(fam.guest, 40011), netip.AddrPortFrom(fam.gateway, addrOf(peer).Port())
+			peer := hostSocket(t, fam.Loopback.String())
+			src, dst := netip.AddrPortFrom(fam.Guest, 40011), netip.AddrPortFrom(fam.Gateway, addrOf(peer).Port())
 			e.guestSends(coretest.UDP(src, dst, []byte("query")))
 			_, from := receive(t, peer)
 			send(t, peer, from, []byte("late answer"))
@@ -221,7 +221,7 @@ func TestExpire(t *testing.T) {
 	frame := coretest.UDP(netip.AddrPortFrom(guest4, 40013), netip.AddrPortFrom(gateway4, addrOf(peer).Port()), nil)
 	e.guestSends(frame)
 	_, from := receive(t, peer)
-	e.now = sec(20)
+	e.Now = sec(20)
 	e.guestSends(frame)
 	for _, step := range []struct {
 		at   int64
@@ -231,7 +231,7 @@ func TestExpire(t *testing.T) {
 			t.Errorf("at %d s: due at %v, want %d s", step.at, time.Duration(e.h.NextDeadline()), step.next)
 		}
 	}
-	e.now = sec(49)
+	e.Now = sec(49)
 	send(t, peer, from, nil)
 	e.guestGets(1)
 	e.h.Expire(sec(168))

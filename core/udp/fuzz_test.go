@@ -1,7 +1,6 @@
 package udp
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"syscall"
 	"testing"
@@ -10,66 +9,41 @@ import (
 	"github.com/pasta-net/pasta/core/coretest"
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/sys"
-	"github.com/pasta-net/pasta/core/tap"
 )
-
-// record prefixes frames of a fuzz input with their length.
-func record(frames ...[]byte) []byte {
-	var b []byte
-	for _, f := range frames {
-		b = binary.BigEndian.AppendUint16(b, uint16(len(f)))
-		b = append(b, f...)
-	}
-	return b
-}
 
 // FuzzFrames feeds sequences of frames, virtio-net headers included, to live flows,
 // with time passing in between. Whatever the guest sends, no frame may panic,
 // leak a socket or keep the loop busy. Targets are on the loopback device only.
 func FuzzFrames(f *testing.F) {
-	vnet := make([]byte, tap.VnetLen)
 	src := netip.AddrPortFrom(guest4, 1000)
 	dst := netip.AddrPortFrom(gateway4, 9)
-	plain := append(append([]byte(nil), vnet...), coretest.UDP(src, dst, []byte("payload"))...)
-	v6 := append(append([]byte(nil), vnet...), coretest.UDP(netip.AddrPortFrom(guest6, 1), netip.AddrPortFrom(gateway6, 9), nil)...)
+	plain := coretest.Plain(coretest.UDP(src, dst, []byte("payload")))
+	v6 := coretest.Plain(coretest.UDP(netip.AddrPortFrom(guest6, 1), netip.AddrPortFrom(gateway6, 9), nil))
 	super := append([]byte{1, 5, 42, 0, 100, 0, 34, 0, 6, 0}, coretest.UDP(src, dst, make([]byte, 1000))...)
 	quote := coretest.UDP(dst, src, nil)[packet.EthLen:]
-	refusal := append(append([]byte(nil), vnet...), coretest.ICMP(guest4, gateway4, 3, 3, 0, quote)...)
-	f.Add(record(plain, v6, super, refusal))
-	f.Add(record(plain, plain, refusal, plain))
+	refusal := coretest.Plain(coretest.ICMP(guest4, gateway4, 3, 3, 0, quote))
+	f.Add(coretest.Record(plain, v6, super, refusal))
+	f.Add(coretest.Record(plain, plain, refusal, plain))
 	e := newEnv(f, coretest.AllFeatures) // one for all inputs: making it costs more than they do
 	e.shrink(8)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		e.t = t
-		for len(b) >= 2 {
-			n := min(int(binary.BigEndian.Uint16(b)), len(b)-2)
-			if frame := b[2 : 2+n]; toLoopback(frame) {
-				e.dev.InjectRaw(frame)
+		e.T = t
+		coretest.EachFrame(b, func(frame []byte) {
+			if coretest.ToLoopback(frame) {
+				e.Dev.InjectRaw(frame)
 			}
-			b = b[2+n:]
 			e.deliver()
 			e.turn()
-			e.dev.Take(t)
-			e.now += int64(7 * time.Second)
-			e.h.Expire(e.now)
-		}
-		e.now += int64(time.Hour)
-		e.h.Expire(e.now)
+			e.Dev.Take(t)
+			e.Now += int64(7 * time.Second)
+			e.h.Expire(e.Now)
+		})
+		e.Now += int64(time.Hour)
+		e.h.Expire(e.Now)
 		if e.h.Len() != 0 || e.h.hostSide.Len() != 0 {
 			t.Errorf("%d flows and %d ports left", e.h.Len(), e.h.hostSide.Len())
 		}
 	})
-}
-
-// toLoopback keeps the fuzzer from talking to the network.
-func toLoopback(frame []byte) bool {
-	var p packet.Packet
-	if len(frame) < tap.VnetLen {
-		return true
-	}
-	p.Parse(append([]byte(nil), frame[tap.VnetLen:]...))
-	dst := p.Dst.Netip()
-	return dst == gateway4 || dst == gateway6 || p.Dst.IsLoopback() || p.Dst.IsUnspecified()
 }
 
 // FuzzHostError checks that whatever an error queue holds becomes a valid packet.
@@ -79,18 +53,18 @@ func FuzzHostError(f *testing.F) {
 	f.Add(uint8(sys.OriginLocal), uint8(0), uint8(0), uint32(0), uint32(101), true, []byte{})
 	e := newEnv(f, coretest.AllFeatures)
 	f.Fuzz(func(t *testing.T, origin, typ, code uint8, info, errno uint32, v4 bool, payload []byte) {
-		e.t = t
+		e.T = t
 		defer e.h.table.All(e.h.close)
 		src, dst := netip.AddrPortFrom(guest6, 1), netip.AddrPortFrom(gateway6, 9)
 		if v4 {
 			src, dst = netip.AddrPortFrom(guest4, 1), netip.AddrPortFrom(gateway4, 9)
 		}
 		e.guestSends(coretest.UDP(src, dst, nil))
-		e.dev.Discard()
+		e.Dev.Discard()
 		e.h.passError(e.h.recent, &sys.ExtendedErr{
 			Origin: origin, Type: typ, Code: code, Info: info, Errno: syscall.Errno(errno),
 		}, payload[:min(len(payload), errLen)])
-		for _, frame := range e.dev.Take(t) {
+		for _, frame := range e.Dev.Take(t) {
 			var q packet.Quoted
 			if !packet.ParseQuoted(frame.ICMP(t), &q) || q.SrcPort != 1 || q.DstPort != 9 {
 				t.Errorf("quotes %+v, want ports 1 and 9", q)

@@ -175,9 +175,9 @@ func TestFullTableTakesFromStrangers(t *testing.T) {
 		src := netip.AddrPortFrom(guest4, 40000+port)
 		e.guestSends(coretest.UDP(src, netip.AddrPortFrom(gateway4, addrOf(peer).Port()), []byte("mine")))
 	}
-	if e.h.Len() != 2 || e.h.Stats.Recycled != 1 || e.link.Stats.Drops[packet.DropTableFull] != 1 {
+	if e.h.Len() != 2 || e.h.Stats.Recycled != 1 || e.Link.Stats.Drops[packet.DropTableFull] != 1 {
 		t.Errorf("%d flows, %d recycled, drops %v, want 2, 1 and one refused",
-			e.h.Len(), e.h.Stats.Recycled, e.link.Stats.Drops)
+			e.h.Len(), e.h.Stats.Recycled, e.Link.Stats.Drops)
 	}
 }
 
@@ -193,7 +193,7 @@ func TestFullTableRefusesClients(t *testing.T) {
 	if e.h.Stats.HostDrops[packet.DropTableFull] != 1 {
 		t.Errorf("drops %v, want one %v", e.h.Stats.HostDrops, packet.DropTableFull)
 	}
-	e.now = recycleIdle
+	e.Now = recycleIdle
 	send(t, client, addr, []byte("recycled"))
 	e.guestGets(1)
 	if e.h.Stats.Recycled != 1 || e.h.Len() != 1 {

@@ -38,15 +38,15 @@ route add prohibit fd98::/16
 func TestSegmentsBeyondRouteMTU(t *testing.T) {
 	inNamespace(t, func(t *testing.T) {
 		netnstest.IP(t, "link set lo mtu 1500\n")
-		for _, fam := range families {
-			t.Run(fam.name, func(t *testing.T) {
+		for _, fam := range coretest.Families {
+			t.Run(fam.Name, func(t *testing.T) {
 				e := newEnv(t, coretest.AllFeatures)
-				peer := hostSocket(t, fam.loopback)
-				src, dst := netip.AddrPortFrom(fam.guest, 40020), netip.AddrPortFrom(fam.gateway, addrOf(peer).Port())
+				peer := hostSocket(t, fam.Loopback.String())
+				src, dst := netip.AddrPortFrom(fam.Guest, 40020), netip.AddrPortFrom(fam.Gateway, addrOf(peer).Port())
 				for round := range 2 {
 					before := e.h.Stats.Sends
 					for i := range byte(8) {
-						e.dev.Inject(coretest.UDP(src, dst, bytes.Repeat([]byte{i}, 4000)))
+						e.Dev.Inject(coretest.UDP(src, dst, bytes.Repeat([]byte{i}, 4000)))
 					}
 					e.deliver()
 					for i := range byte(8) {
@@ -93,8 +93,8 @@ func TestTTLIsPropagated(t *testing.T) {
 				t.Errorf("datagram %d: control %v, %v, want TTL %d", i, msgs, err, want)
 			}
 		}
-		if e.link.Stats.Drops[packet.DropIPHeader] != 1 {
-			t.Errorf("drops %v, want the datagram with TTL 0", e.link.Stats.Drops)
+		if e.Link.Stats.Drops[packet.DropIPHeader] != 1 {
+			t.Errorf("drops %v, want the datagram with TTL 0", e.Link.Stats.Drops)
 		}
 	})
 }
@@ -148,7 +148,7 @@ func TestMulticast(t *testing.T) {
 			t.Errorf("member got %q from %v, want it from port 40024", got, from)
 		}
 		e.turn()
-		if n := e.dev.Sent(); n != 0 {
+		if n := e.Dev.Sent(); n != 0 {
 			t.Errorf("guest got %d frames, want 0", n)
 		}
 	})
@@ -184,7 +184,7 @@ func TestNoRoute(t *testing.T) {
 func TestOutboundSource(t *testing.T) {
 	inNamespace(t, func(t *testing.T) {
 		netnstest.IP(t, "addr add 10.66.0.7/24 dev veth0\n")
-		cfg := testConfig()
+		cfg := coretest.Config()
 		cfg.V4.Outbound, cfg.V4.OutboundIf = netip.MustParseAddr("10.66.0.7"), "veth0"
 		e := newEnvWith(t, coretest.AllFeatures, cfg)
 		near := hostSocket(t, "127.0.0.1")
@@ -207,7 +207,7 @@ func TestDNSForward(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = resolver.Close() }()
-		cfg := testConfig()
+		cfg := coretest.Config()
 		cfg.V4.DNSForward, cfg.V4.DNSHost = netip.MustParseAddr("10.66.0.3"), netip.MustParseAddr("127.0.0.53")
 		e := newEnvWith(t, coretest.AllFeatures, cfg)
 		e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, 40027), netip.MustParseAddrPort("10.66.0.3:53"), []byte("query")))
@@ -236,7 +236,7 @@ func TestLinkLocal(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = peer.Close() }()
-		cfg := testConfig()
+		cfg := coretest.Config()
 		cfg.V6.Scope = uint32(veth.Index)
 		e := newEnvWith(t, coretest.AllFeatures, cfg)
 		guest := netip.MustParseAddr("fe80::77")
@@ -294,10 +294,10 @@ func TestOutOfDescriptors(t *testing.T) {
 			e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, 41000+port), dst, nil))
 		}
 		flows := e.h.Len()
-		if drops := e.link.Stats.Drops[packet.DropNoSocket]; flows == 0 || int(drops) != 10-flows {
+		if drops := e.Link.Stats.Drops[packet.DropNoSocket]; flows == 0 || int(drops) != 10-flows {
 			t.Errorf("%d flows and %d drops, want some and the rest of 10", flows, drops)
 		}
-		e.now = recycleIdle
+		e.Now = recycleIdle
 		e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, 41100), dst, nil))
 		if e.h.Stats.Recycled != 1 || e.h.Len() != flows {
 			t.Errorf("%d recycled with %d flows, want 1 and %d", e.h.Stats.Recycled, e.h.Len(), flows)

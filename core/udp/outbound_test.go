@@ -13,13 +13,13 @@ import (
 )
 
 func TestDatagramsKeepTheirBounds(t *testing.T) {
-	for _, fam := range families {
+	for _, fam := range coretest.Families {
 		for _, size := range []int{0, 1, 17, 1400, 9000, 65507} {
-			t.Run(fmt.Sprintf("%s/%d", fam.name, size), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/%d", fam.Name, size), func(t *testing.T) {
 				e := newEnv(t, coretest.AllFeatures)
-				peer := hostSocket(t, fam.loopback)
-				src := netip.AddrPortFrom(fam.guest, 40000)
-				dst := netip.AddrPortFrom(fam.gateway, addrOf(peer).Port())
+				peer := hostSocket(t, fam.Loopback.String())
+				src := netip.AddrPortFrom(fam.Guest, 40000)
+				dst := netip.AddrPortFrom(fam.Gateway, addrOf(peer).Port())
 				payload := bytes.Repeat([]byte{0xa5}, size)
 
 				out := payload[:min(size, maxRun)] // the MTU is 65521 at most
@@ -34,7 +34,7 @@ func TestDatagramsKeepTheirBounds(t *testing.T) {
 					t.Fatalf("%d frames, want 1", len(frames))
 				}
 				f, u := frames[0], frames[0].UDP(t)
-				if f.Src.Netip() != fam.gateway || f.Dst.Netip() != fam.guest || u.SrcPort() != dst.Port() || u.DstPort() != 40000 {
+				if f.Src.Netip() != fam.Gateway || f.Dst.Netip() != fam.Guest || u.SrcPort() != dst.Port() || u.DstPort() != 40000 {
 					t.Errorf("reply %v:%d > %v:%d, want %v > %v", f.Src.Netip(), u.SrcPort(), f.Dst.Netip(), u.DstPort(), dst, src)
 				}
 				if !bytes.Equal(u.Payload(), payload) {
@@ -106,7 +106,7 @@ func TestEqualDatagramsLeaveWithOneCall(t *testing.T) {
 			peer := hostSocket(t, "127.0.0.1")
 			src, dst := netip.AddrPortFrom(guest4, 40002), netip.AddrPortFrom(gateway4, addrOf(peer).Port())
 			for i, size := range tt.sizes {
-				e.dev.Inject(coretest.UDP(src, dst, bytes.Repeat([]byte{byte(i)}, size)))
+				e.Dev.Inject(coretest.UDP(src, dst, bytes.Repeat([]byte{byte(i)}, size)))
 			}
 			e.deliver()
 			for i, size := range tt.sizes {
@@ -129,7 +129,7 @@ func TestInterleavedFlows(t *testing.T) {
 	const rounds = 100
 	for i := range rounds {
 		for _, c := range []netip.AddrPort{addrOf(one), addrOf(two)} {
-			e.dev.Inject(coretest.UDP(netip.AddrPortFrom(guest4, 40003), netip.AddrPortFrom(gateway4, c.Port()), []byte{byte(i)}))
+			e.Dev.Inject(coretest.UDP(netip.AddrPortFrom(guest4, 40003), netip.AddrPortFrom(gateway4, c.Port()), []byte{byte(i)}))
 		}
 	}
 	e.deliver()
@@ -157,11 +157,11 @@ func TestSuperFrameFromGuest(t *testing.T) {
 		{"more segments than the kernel cuts", 30000, 100, 0, 3, 8},
 		{"known to be refused", 14000, 1400, 1400, 1, 1},
 	} {
-		for _, fam := range families {
-			t.Run(tt.name+"/"+fam.name, func(t *testing.T) {
+		for _, fam := range coretest.Families {
+			t.Run(tt.name+"/"+fam.Name, func(t *testing.T) {
 				e := newEnv(t, coretest.AllFeatures)
-				peer := hostSocket(t, fam.loopback)
-				src, dst := netip.AddrPortFrom(fam.guest, 40004), netip.AddrPortFrom(fam.gateway, addrOf(peer).Port())
+				peer := hostSocket(t, fam.Loopback.String())
+				src, dst := netip.AddrPortFrom(fam.Guest, 40004), netip.AddrPortFrom(fam.Gateway, addrOf(peer).Port())
 				e.guestSends(coretest.UDP(src, dst, []byte("first")))
 				receive(t, peer)
 				e.h.flows[e.h.recent].segLimit = tt.limit
@@ -171,7 +171,7 @@ func TestSuperFrameFromGuest(t *testing.T) {
 				for i := range payload {
 					payload[i] = byte(i * 7)
 				}
-				e.dev.InjectVnet(coretest.Partial(coretest.UDP(src, dst, payload), tt.segment))
+				e.Dev.InjectVnet(coretest.Partial(coretest.UDP(src, dst, payload), tt.segment))
 				e.deliver()
 				for rest := payload; len(rest) > 0; {
 					n := min(tt.segment, len(rest))
@@ -206,14 +206,14 @@ func TestDropsFromGuest(t *testing.T) {
 		{"protocol off", func(c *config.Config) { c.UDP = false }, ap("10.66.0.2:1"), ap("10.66.0.1:2"), packet.DropDisabled},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			cfg := testConfig()
+			cfg := coretest.Config()
 			if tt.change != nil {
 				tt.change(cfg)
 			}
 			e := newEnvWith(t, coretest.AllFeatures, cfg)
 			e.guestSends(coretest.UDP(tt.src, tt.dst, []byte("x")))
-			if e.link.Stats.Drops[tt.want] != 1 || e.h.Len() != 0 {
-				t.Errorf("drops %v with %d flows, want one %v and none", e.link.Stats.Drops, e.h.Len(), tt.want)
+			if e.Link.Stats.Drops[tt.want] != 1 || e.h.Len() != 0 {
+				t.Errorf("drops %v with %d flows, want one %v and none", e.Link.Stats.Drops, e.h.Len(), tt.want)
 			}
 		})
 	}
@@ -228,7 +228,7 @@ func TestNoSelfConnection(t *testing.T) {
 	_ = free.Close()
 	e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, port), netip.AddrPortFrom(gateway4, port), []byte("hello?")))
 	e.turn()
-	for _, f := range e.dev.Take(t) {
+	for _, f := range e.Dev.Take(t) {
 		if f.Proto == packet.ProtoUDP {
 			t.Errorf("guest got its own datagram: % x", f.L3)
 		}

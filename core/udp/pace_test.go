@@ -18,15 +18,15 @@ type paceSource struct {
 
 var paceSources = []paceSource{
 	{"outbound flow", func(e *env) (*net.UDPConn, netip.AddrPort, []byte) {
-		peer := hostSocket(e.t, "127.0.0.1")
+		peer := hostSocket(e.T, "127.0.0.1")
 		frame := coretest.UDP(netip.AddrPortFrom(guest4, 40040), netip.AddrPortFrom(gateway4, addrOf(peer).Port()), nil)
 		e.guestSends(frame)
-		_, from := receive(e.t, peer)
+		_, from := receive(e.T, peer)
 		return peer, from, frame
 	}},
 	{"listener", func(e *env) (*net.UDPConn, netip.AddrPort, []byte) {
 		to := e.listen("127.0.0.1", netip.Addr{}, 53)
-		peer := hostSocket(e.t, "127.0.0.1")
+		peer := hostSocket(e.T, "127.0.0.1")
 		frame := coretest.UDP(netip.AddrPortFrom(guest4, 53), netip.AddrPortFrom(gateway4, addrOf(peer).Port()), nil)
 		return peer, to, frame
 	}},
@@ -34,45 +34,45 @@ var paceSources = []paceSource{
 
 // arrive has one datagram arrive and be handled as an event, gap after the last.
 func (e *env) arrive(peer *net.UDPConn, to netip.AddrPort, gap int64) {
-	e.t.Helper()
-	e.now += gap
-	send(e.t, peer, to, []byte("x"))
-	e.dispatch()
+	e.T.Helper()
+	e.Now += gap
+	send(e.T, peer, to, []byte("x"))
+	e.dispatch(0)
 }
 
 func TestStreamIsReadAtIntervals(t *testing.T) {
 	for _, src := range paceSources {
 		t.Run(src.name, func(t *testing.T) {
 			e := newEnv(t, coretest.AllFeatures)
-			e.now = 1e9
+			e.Now = 1e9
 			peer, to, _ := src.open(e)
 			for range paceAfter + 1 {
 				e.arrive(peer, to, paceGap/2)
 			}
-			if len(e.h.paced) != 1 || e.h.NextDeadline() != e.now+paceEvery {
-				t.Fatalf("%d sockets read at intervals, next in %d ns, want 1, %d", len(e.h.paced), e.h.NextDeadline()-e.now, paceEvery)
+			if len(e.h.paced) != 1 || e.h.NextDeadline() != e.Now+paceEvery {
+				t.Fatalf("%d sockets read at intervals, next in %d ns, want 1, %d", len(e.h.paced), e.h.NextDeadline()-e.Now, paceEvery)
 			}
-			e.dev.Discard()
+			e.Dev.Discard()
 			for range 5 {
 				e.arrive(peer, to, paceEvery/10)
 			}
-			if n := e.dev.Sent(); n != 0 {
+			if n := e.Dev.Sent(); n != 0 {
 				t.Errorf("%d frames before the interval is over, want 0", n)
 			}
-			e.now += paceEvery
-			e.h.Expire(e.now)
-			if got := len(coretest.Datagrams(t, e.dev.Take(t))); got != 5 {
+			e.Now += paceEvery
+			e.h.Expire(e.Now)
+			if got := len(coretest.Datagrams(t, e.Dev.Take(t))); got != 5 {
 				t.Errorf("%d datagrams after the interval, want 5", got)
 			}
 			for range paceQuiet {
-				e.now += paceEvery
-				e.h.Expire(e.now)
+				e.Now += paceEvery
+				e.h.Expire(e.Now)
 			}
 			if len(e.h.paced) != 0 || e.h.pollAt != loop.NoDeadline {
 				t.Errorf("%d sockets still read at intervals", len(e.h.paced))
 			}
 			e.arrive(peer, to, 1)
-			if n := e.dev.Sent(); n != 1 {
+			if n := e.Dev.Sent(); n != 1 {
 				t.Errorf("%d frames with the first event after the stream, want 1", n)
 			}
 		})
@@ -86,7 +86,7 @@ func TestRequestAndResponseAreNotDelayed(t *testing.T) {
 			peer, to, answer := src.open(e)
 			for i := range 4 * paceAfter {
 				e.arrive(peer, to, 1000)
-				if n := e.dev.Sent(); n != i+1 {
+				if n := e.Dev.Sent(); n != i+1 {
 					t.Fatalf("%d frames after %d datagrams", n, i+1)
 				}
 				e.guestSends(answer)
@@ -100,7 +100,7 @@ func TestSlowDatagramsAreNotDelayed(t *testing.T) {
 	peer, to, _ := paceSources[0].open(e)
 	for i := range 4 * paceAfter {
 		e.arrive(peer, to, paceGap)
-		if n := e.dev.Sent(); n != i+1 {
+		if n := e.Dev.Sent(); n != i+1 {
 			t.Fatalf("%d frames after %d datagrams", n, i+1)
 		}
 	}
@@ -115,7 +115,7 @@ func TestPacedFlowMayEnd(t *testing.T) {
 	}
 	e.h.close(0)
 	e.guestSends(answer) // takes the slot again
-	e.h.Expire(e.now + paceEvery)
+	e.h.Expire(e.Now + paceEvery)
 	if len(e.h.paced) != 0 || e.h.Len() != 1 {
 		t.Errorf("%d sockets read at intervals with %d flows, want 0 and 1", len(e.h.paced), e.h.Len())
 	}

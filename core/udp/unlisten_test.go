@@ -26,7 +26,7 @@ func TestFlowsOutliveTheirListener(t *testing.T) {
 			send(t, client, to, []byte("before"))
 			port := e.guestGets(1)[0].UDP(t).SrcPort()
 			send(t, client, to, []byte("queued"))
-			e.h.RemoveListener(e.lastListener, e.now)
+			e.h.RemoveListener(e.lastListener, e.Now)
 			if got := e.guestGets(1)[0].UDP(t).Payload(); string(got) != "queued" {
 				t.Errorf("guest got %q, want what was queued at the removal", got)
 			}
@@ -47,7 +47,7 @@ func TestRemovedListenerRefusesOthers(t *testing.T) {
 	to := e.listen("127.0.0.1", netip.Addr{}, 53)
 	send(t, hostSocket(t, "127.0.0.1"), to, []byte("x"))
 	e.guestGets(1)
-	e.h.RemoveListener(e.lastListener, e.now)
+	e.h.RemoveListener(e.lastListener, e.Now)
 	other, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
 	if err != nil {
 		t.Fatal(err)
@@ -67,13 +67,13 @@ func TestRemovedListenerRefusesOthers(t *testing.T) {
 func TestRemoveListenerWithoutFlows(t *testing.T) {
 	e := newEnv(t, coretest.AllFeatures)
 	to := e.listen("127.0.0.1", netip.Addr{}, 53)
-	e.h.RemoveListener(e.lastListener, e.now)
+	e.h.RemoveListener(e.lastListener, e.Now)
 	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(to))
 	if err != nil {
 		t.Fatalf("bind to the removed listener's port: %v", err)
 	}
 	_ = c.Close()
-	e.h.RemoveListener(e.lastListener, e.now) // nobody's any more: ignored
+	e.h.RemoveListener(e.lastListener, e.Now) // nobody's any more: ignored
 }
 
 func TestFlowsOfAListenerAreCounted(t *testing.T) {
