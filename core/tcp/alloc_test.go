@@ -47,9 +47,9 @@ func (w *wire) segment() {
 	binary.BigEndian.PutUint32(w.frame[at+4:], uint32(w.seq))
 	binary.BigEndian.PutUint32(w.frame[at+8:], uint32(w.ackNo))
 	if w.pkt.Parse(w.frame) != packet.DropNone {
-		w.t.Fatal("frame does not parse")
+		w.T.Fatal("frame does not parse")
 	}
-	w.h.FromTap(&w.pkt, w.now)
+	w.h.FromTap(&w.pkt, w.Now)
 	w.seq += seqnum.Value(len(w.frame) - at - packet.TCPLen)
 }
 
@@ -64,8 +64,8 @@ func TestDataFromGuestAllocatesNothing(t *testing.T) {
 	go drain(w.host)
 	if n := testing.AllocsPerRun(500, func() {
 		w.segment()
-		w.h.Flush(w.now)
-		w.dev.Discard()
+		w.h.Flush(w.Now)
+		w.Dev.Discard()
 	}); n != 0 {
 		t.Errorf("%v allocations per data segment, want 0", n)
 	}
@@ -76,8 +76,8 @@ func TestHeldDataAllocatesNothing(t *testing.T) {
 	w := newWire(p, 500)
 	if n := testing.AllocsPerRun(300, func() {
 		w.segment()
-		w.h.Flush(w.now)
-		w.dev.Discard()
+		w.h.Flush(w.Now)
+		w.Dev.Discard()
 	}); n != 0 {
 		t.Errorf("%v allocations per held segment, want 0", n)
 	}
@@ -90,8 +90,8 @@ func TestAckFromGuestAllocatesNothing(t *testing.T) {
 	w := newWire(newEnv(t, setup{}).outbound(), 0)
 	if n := testing.AllocsPerRun(500, func() {
 		w.segment()
-		w.h.Flush(w.now)
-		w.dev.Discard()
+		w.h.Flush(w.Now)
+		w.Dev.Discard()
 	}); n != 0 {
 		t.Errorf("%v allocations per acknowledgment, want 0", n)
 	}
@@ -109,12 +109,12 @@ func TestDataToGuestAllocatesNothing(t *testing.T) {
 		send := func(fd uintptr) { writeAll(t, int(fd), b) }
 		if n := testing.AllocsPerRun(500, func() {
 			_ = raw.Control(send)
-			w.h.FromSock(i, gen, loop.In, w.now)
-			w.h.Flush(w.now)
+			w.h.FromSock(i, gen, loop.In, w.Now)
+			w.h.Flush(w.Now)
 			w.ackNo = c.sndMax
 			w.segment()
-			w.h.Flush(w.now)
-			w.dev.Discard()
+			w.h.Flush(w.Now)
+			w.Dev.Discard()
 		}); n != 0 {
 			t.Errorf("%v allocations per segment to the guest, want 0", n)
 		}
@@ -128,11 +128,11 @@ func TestTimersAllocateNothing(t *testing.T) {
 	p, _ := threeSegments(t)
 	_, c := p.live()
 	if n := testing.AllocsPerRun(50, func() {
-		c.rtxSince, c.backoff = p.now, 0
-		p.now = p.h.NextDeadline()
-		p.h.Expire(p.now)
-		p.h.Flush(p.now)
-		p.dev.Discard()
+		c.rtxSince, c.backoff = p.Now, 0
+		p.Now = p.h.NextDeadline()
+		p.h.Expire(p.Now)
+		p.h.Flush(p.Now)
+		p.Dev.Discard()
 	}); n != 0 {
 		t.Errorf("%v allocations per time-out, want 0", n)
 	}
@@ -167,12 +167,12 @@ func newSynAndReset(e *env, l *net.TCPListener) *synAndReset {
 	src, dst := netip.AddrPortFrom(guest4, guestPort), netip.AddrPortFrom(gateway4, portOf(l.Addr()))
 	f, err := l.File()
 	if err != nil {
-		e.t.Fatal(err)
+		e.T.Fatal(err)
 	}
-	e.t.Cleanup(func() { _ = f.Close() })
+	e.T.Cleanup(func() { _ = f.Close() })
 	fd := int(f.Fd())
 	if err := syscall.SetNonblock(fd, true); err != nil {
-		e.t.Fatal(err)
+		e.T.Fatal(err)
 	}
 	return &synAndReset{
 		env: e, listenFD: fd,
@@ -183,12 +183,12 @@ func newSynAndReset(e *env, l *net.TCPListener) *synAndReset {
 
 func (s *synAndReset) run() {
 	s.pktSyn.Parse(s.syn)
-	s.h.FromTap(&s.pktSyn, s.now)
-	s.h.Flush(s.now)
+	s.h.FromTap(&s.pktSyn, s.Now)
+	s.h.Flush(s.Now)
 	s.pktReset.Parse(s.rst)
-	s.h.FromTap(&s.pktReset, s.now)
-	s.h.Flush(s.now)
-	s.dev.Discard()
+	s.h.FromTap(&s.pktReset, s.Now)
+	s.h.Flush(s.Now)
+	s.Dev.Discard()
 	if fd, errno := sys.Accept(s.listenFD, &s.from); errno == 0 {
 		sys.Close(fd)
 	}
@@ -205,8 +205,8 @@ func BenchmarkDataFromGuest(b *testing.B) {
 			w.turn(time.Second)
 		}
 		w.segment()
-		w.h.Flush(w.now)
-		w.dev.Discard()
+		w.h.Flush(w.Now)
+		w.Dev.Discard()
 	}
 }
 
@@ -215,8 +215,8 @@ func BenchmarkAckFromGuest(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		w.segment()
-		w.h.Flush(w.now)
-		w.dev.Discard()
+		w.h.Flush(w.Now)
+		w.Dev.Discard()
 	}
 }
 
@@ -247,11 +247,11 @@ func BenchmarkRequestResponse(b *testing.B) {
 	for b.Loop() {
 		before := c.sndMax
 		w.segment()
-		w.h.Flush(w.now)
+		w.h.Flush(w.Now)
 		for c.sndMax == before {
 			w.turn(time.Second)
 		}
 		w.ackNo = c.sndMax
-		w.dev.Discard()
+		w.Dev.Discard()
 	}
 }

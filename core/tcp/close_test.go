@@ -254,7 +254,7 @@ func TestFinIsSentAgain(t *testing.T) {
 	want := seg{flags: fin | ack, seq: 1, ack: 1, wnd: anyWnd}
 	p.await(want)
 	_, c := p.live()
-	p.advance(time.Duration(c.rtxAt - p.now))
+	p.advance(time.Duration(c.rtxAt - p.Now))
 	p.expect(want)
 	p.send(seg{flags: ack, seq: 1, ack: 2, wnd: 65535})
 	checkState(t, p.env, finWait2)
@@ -268,7 +268,7 @@ func TestFinFollowsDataThatIsSentAgain(t *testing.T) {
 	_ = p.host.CloseWrite()
 	p.await(seg{flags: fin | ack, seq: 4, ack: 1, wnd: anyWnd})
 	_, c := p.live()
-	p.advance(time.Duration(c.rtxAt - p.now))
+	p.advance(time.Duration(c.rtxAt - p.Now))
 	p.expect(data(1, 1, "abc"), seg{flags: fin | ack, seq: 4, ack: 1, wnd: anyWnd})
 }
 
@@ -365,13 +365,13 @@ func pattern(off, n int) string {
 
 // hostReads reads want on the host while the handler runs.
 func (p *peer) hostReads(want string) {
-	p.t.Helper()
+	p.T.Helper()
 	for off := 0; off < len(want); {
 		_ = p.host.SetReadDeadline(time.Now().Add(patience))
 		b := make([]byte, 32<<10)
 		n, err := p.host.Read(b)
 		if err != nil || off+n > len(want) || string(b[:n]) != want[off:off+n] {
-			p.t.Fatalf("host read %d bytes at %d, error %v; they differ from what was sent", n, off, err)
+			p.T.Fatalf("host read %d bytes at %d, error %v; they differ from what was sent", n, off, err)
 		}
 		off += n
 		p.turn(0)

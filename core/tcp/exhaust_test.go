@@ -53,10 +53,10 @@ func TestListenerRestsWithoutDescriptors(t *testing.T) {
 	c := dial(t, a)
 	restore := exhaustDescriptors(t)
 	e.until("pause", func() bool { return e.h.paused != 0 })
-	if at := e.h.NextDeadline(); at != e.now+listenPause {
-		t.Errorf("next try after %v, want %v", time.Duration(at-e.now), time.Duration(listenPause))
+	if at := e.h.NextDeadline(); at != e.Now+listenPause {
+		t.Errorf("next try after %v, want %v", time.Duration(at-e.Now), time.Duration(listenPause))
 	}
-	if events, err := e.lp.Wait(0); err != nil || len(events) != 0 {
+	if events, err := e.Loop.Wait(0); err != nil || len(events) != 0 {
 		t.Errorf("%d events, error %v from a listener that rests", len(events), err)
 	}
 	e.advance(time.Duration(listenPause))
@@ -76,7 +76,7 @@ func TestSynIsDroppedWithoutDescriptors(t *testing.T) {
 	restore := exhaustDescriptors(t)
 	p.send(seg{flags: syn, wnd: 65535})
 	p.expect()
-	if got := e.link.Stats.Drops[packet.DropNoSocket]; got != 1 {
+	if got := e.Link.Stats.Drops[packet.DropNoSocket]; got != 1 {
 		t.Errorf("%d drops without socket, want 1", got)
 	}
 	p.expectGone()
@@ -103,7 +103,7 @@ func TestManyStalledHostsShareThePool(t *testing.T) {
 			n := min(1400, int(c.rcvAdv-p.iss)-1-sent[i])
 			p.send(seg{flags: ack, seq: 1 + sent[i], ack: 1, wnd: 65535, data: pattern(sent[i], n)})
 			sent[i] = int(c.lastAck-p.iss) - 1
-			e.dev.Discard()
+			e.Dev.Discard()
 		}
 	}
 	if e.h.pool.left != 0 {

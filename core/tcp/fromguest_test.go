@@ -93,15 +93,15 @@ func TestBatchLongerThanOneWrite(t *testing.T) {
 
 // batch hands frames to the handler in one batch of any length.
 func (e *env) batch(frames [][]byte) {
-	e.t.Helper()
+	e.T.Helper()
 	for _, f := range frames {
 		var pkt packet.Packet
 		if d := pkt.Parse(f); d != packet.DropNone {
-			e.t.Fatalf("frame does not parse: %v", d)
+			e.T.Fatalf("frame does not parse: %v", d)
 		}
-		e.h.FromTap(&pkt, e.now)
+		e.h.FromTap(&pkt, e.Now)
 	}
-	e.h.Flush(e.now)
+	e.h.Flush(e.Now)
 }
 
 // The host fails in the middle of a batch: what comes behind must not go to whoever
@@ -147,7 +147,7 @@ func TestHostFailsInTheMiddleOfABatch(t *testing.T) {
 
 // batchOf is batch for segments of p.
 func (p *peer) batchOf(list []seg) {
-	p.t.Helper()
+	p.T.Helper()
 	frames := make([][]byte, len(list))
 	for i, s := range list {
 		h := packet.TCPHeader{Flags: s.flags, Seq: p.iss + seqValue(s.seq), Window: s.wnd}
@@ -255,9 +255,9 @@ func TestPoolExhausted(t *testing.T) {
 }
 
 func (p *peer) checkRead(b string) {
-	p.t.Helper()
+	p.T.Helper()
 	if want := pattern(p.read, len(b)); b != want {
-		p.t.Fatalf("host read something else than was sent at %d", p.read)
+		p.T.Fatalf("host read something else than was sent at %d", p.read)
 	}
 	p.read += len(b)
 }
@@ -368,7 +368,7 @@ func TestChallengeAcksAreLimited(t *testing.T) {
 func TestRefusedAckComesLater(t *testing.T) {
 	for _, times := range []int{1, 3} {
 		p := newEnv(t, setup{}).outbound()
-		p.dev.Refuse(times, syscall.ENOBUFS)
+		p.Dev.Refuse(times, syscall.ENOBUFS)
 		p.send(data(1, 1, "data"))
 		p.expect()
 		p.advance(time.Second)

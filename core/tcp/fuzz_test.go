@@ -71,11 +71,11 @@ func newScript(t *testing.T, in []byte) *script {
 func (s *script) run() {
 	defer s.closeHost()
 	for step := 0; len(s.in) > 0 && step < 64; step++ {
-		before := s.link.Stats.ToGuest + s.link.Stats.SendErrors
+		before := s.Link.Stats.ToGuest + s.Link.Stats.SendErrors
 		s.act()
 		s.turn(0)
-		if n := s.link.Stats.ToGuest + s.link.Stats.SendErrors - before; n > maxFrames {
-			s.t.Fatalf("%d frames sent in one step", n)
+		if n := s.Link.Stats.ToGuest + s.Link.Stats.SendErrors - before; n > maxFrames {
+			s.T.Fatalf("%d frames sent in one step", n)
 		}
 		s.hear()
 		s.check()
@@ -100,7 +100,7 @@ func (s *script) act() {
 	case 12:
 		s.dialHost()
 	case 13:
-		s.dev.Refuse(int(s.next()%4), 105) // ENOBUFS
+		s.Dev.Refuse(int(s.next()%4), 105) // ENOBUFS
 	default:
 		s.passTime()
 	}
@@ -120,13 +120,13 @@ func (s *script) segmentOf(p *scriptPeer) {
 	payload := []byte(pattern(int(p.seq), int(size)*int(how&3)))
 	frame := coretest.TCP(p.guest, p.remote, h, payload)
 	if size%8 == 7 && len(payload) > 100 {
-		s.dev.InjectVnet(coretest.Partial(frame, 100))
+		s.Dev.InjectVnet(coretest.Partial(frame, 100))
 		return
 	}
 	if size%16 == 3 { // options that no SYN of ours would have
 		frame[packet.EthLen+packet.IPv4Len+12] = flags &^ 0xf
 	}
-	s.dev.Inject(frame)
+	s.Dev.Inject(frame)
 }
 
 // acceptHost takes a connection that the handler made.
@@ -173,20 +173,20 @@ func (s *script) hostAct(op byte) {
 // passTime moves the clock to the next deadline, or by some time.
 func (s *script) passTime() {
 	d := int64(1) << (s.next() % 44) // up to 4.9 hours
-	if at := s.h.NextDeadline(); d&1 != 0 && at < s.now+int64(time.Hour) {
-		s.now = max(s.now, at)
+	if at := s.h.NextDeadline(); d&1 != 0 && at < s.Now+int64(time.Hour) {
+		s.Now = max(s.Now, at)
 		return
 	}
-	s.now += d
+	s.Now += d
 }
 
 // hear lets the guest learn from what it was sent.
 func (s *script) hear() {
-	for _, f := range s.dev.Take(s.t) {
+	for _, f := range s.Dev.Take(s.T) {
 		if f.Proto != packet.ProtoTCP {
 			continue
 		}
-		t := f.TCP(s.t)
+		t := f.TCP(s.T)
 		for i := range s.peers {
 			p := &s.peers[i]
 			if p.guest.Port() != t.DstPort() || p.remote.Port() != t.SrcPort() {
@@ -202,9 +202,9 @@ func (s *script) hear() {
 
 // check holds the handler to its invariants.
 func (s *script) check() {
-	s.t.Helper()
+	s.T.Helper()
 	h := s.h
-	checkFreeSlots(s.t, h)
+	checkFreeSlots(s.T, h)
 	live, chunks := 0, 0
 	h.table.All(func(i uint32) {
 		live++
@@ -213,24 +213,24 @@ func (s *script) check() {
 	})
 	for i := range h.conns {
 		if c := &h.conns[i]; c.state != closed && !h.table.Valid(uint32(i), h.table.Gen(uint32(i))) {
-			s.t.Fatalf("slot %d is in state %d but free", i, c.state)
+			s.T.Fatalf("slot %d is in state %d but free", i, c.state)
 		}
 	}
 	if live != h.Len() || chunks != len(h.pool.meta)-h.pool.left {
-		s.t.Fatalf("%d connections, %d chunks in use, want %d and %d", h.Len(), len(h.pool.meta)-h.pool.left, live, chunks)
+		s.T.Fatalf("%d connections, %d chunks in use, want %d and %d", h.Len(), len(h.pool.meta)-h.pool.left, live, chunks)
 	}
 	if h.writing != flow.None || h.out.Count() != 0 || len(h.dirty) != 0 {
-		s.t.Fatalf("work left after Flush: %d payloads, %d connections", h.out.Count(), len(h.dirty))
+		s.T.Fatalf("work left after Flush: %d payloads, %d connections", h.out.Count(), len(h.dirty))
 	}
 }
 
 // checkConn checks one connection and gives the number of chunks that it holds.
 func (s *script) checkConn(i uint32, c *conn) int {
-	s.t.Helper()
+	s.T.Helper()
 	h := s.h
 	fail := func(what string) {
-		s.t.Helper()
-		s.t.Fatalf("connection %d: %s: %+v", i, what, *c)
+		s.T.Helper()
+		s.T.Fatalf("connection %d: %s: %+v", i, what, *c)
 	}
 	_, scheduled := h.deadlines.At(i)
 	switch {
@@ -259,17 +259,17 @@ func (s *script) checkConn(i uint32, c *conn) int {
 }
 
 func (s *script) checkHeld(i uint32, c *conn) int {
-	s.t.Helper()
+	s.T.Helper()
 	chunks, bytes := 0, uint32(0)
 	for n := c.heldHead; n != 0; n = s.h.pool.meta[n-1].next {
 		m := s.h.pool.meta[n-1]
 		bytes += m.end - m.off
 		if chunks++; chunks > len(s.h.pool.meta) || m.off > m.end || m.end > chunkLen {
-			s.t.Fatalf("connection %d: broken chain of chunks", i)
+			s.T.Fatalf("connection %d: broken chain of chunks", i)
 		}
 	}
 	if bytes != c.held {
-		s.t.Fatalf("connection %d: %d bytes held, %d in chunks", i, c.held, bytes)
+		s.T.Fatalf("connection %d: %d bytes held, %d in chunks", i, c.held, bytes)
 	}
 	return chunks
 }

@@ -91,13 +91,13 @@ func TestFlowTableFull(t *testing.T) {
 	q.guest = netip.AddrPortFrom(guest4, guestPort+1)
 	q.send(seg{flags: syn, wnd: 65535})
 	q.expect()
-	if got := e.link.Stats.Drops[packet.DropTableFull]; got != 1 {
+	if got := e.Link.Stats.Drops[packet.DropTableFull]; got != 1 {
 		t.Errorf("%d drops for a full table, want 1", got)
 	}
 	c := dial(t, a)
 	e.until("pause of the listener", func() bool { return e.h.paused != 0 })
 	e.turn(0)
-	if e.dev.Sent() != 0 {
+	if e.Dev.Sent() != 0 {
 		t.Fatal("the client was accepted although the table is full")
 	}
 	p.send(seg{flags: rst, seq: 1})
@@ -117,7 +117,7 @@ func TestConnectionsOutliveTheirListener(t *testing.T) {
 	if _, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(to)); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("connect to the removed listener: %v, want connection refused", err)
 	}
-	p.h.FromListener(i, gen, p.now) // an event that was reported before
+	p.h.FromListener(i, gen, p.Now) // an event that was reported before
 	if p.h.Len() != 1 {
 		t.Errorf("%d connections, want 1", p.h.Len())
 	}

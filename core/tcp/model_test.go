@@ -72,10 +72,10 @@ func (m *model) send(flags uint8, off int, payload []byte) {
 	}
 	frame := coretest.TCP(m.p.guest, m.p.remote, h, payload)
 	if len(payload) > m.mss {
-		m.e.dev.InjectVnet(coretest.Partial(frame, m.mss))
+		m.e.Dev.InjectVnet(coretest.Partial(frame, m.mss))
 		return
 	}
-	m.e.dev.Inject(frame)
+	m.e.Dev.Inject(frame)
 }
 
 // acknowledge sends an empty segment, behind all that was sent.
@@ -89,13 +89,13 @@ func (m *model) acknowledge() {
 
 // receive handles all frames that the handler has sent.
 func (m *model) receive() {
-	for _, f := range m.e.dev.Take(m.e.t) {
-		s := f.TCP(m.e.t)
+	for _, f := range m.e.Dev.Take(m.e.T) {
+		s := f.TCP(m.e.T)
 		switch {
 		case s.Flags()&rst != 0 && m.finSeen && m.una == len(m.out):
 			m.finAck = true // in LAST-ACK a reset is as good (RFC 9293 section 3.10.7.4): TIME-WAIT was over
 		case s.Flags()&rst != 0:
-			m.e.t.Fatalf("the handler reset the connection at %d", s.Seq()-m.p.irs)
+			m.e.T.Fatalf("the handler reset the connection at %d", s.Seq()-m.p.irs)
 		case s.Flags()&syn != 0: // came twice
 			m.acknowledge()
 		default:
@@ -113,13 +113,13 @@ func (m *model) acked(s packet.TCP) {
 		off = len(m.out)
 	}
 	if off > m.nxt {
-		m.e.t.Fatalf("the handler acknowledged %d of %d bytes sent", off, m.nxt)
+		m.e.T.Fatalf("the handler acknowledged %d of %d bytes sent", off, m.nxt)
 	}
 	m.edge = max(m.edge, off+int(s.Window())<<maxShift)
 	switch {
 	case off > m.una:
 		m.una, m.dups, m.rto = off, 0, modelRTO
-		m.rtoAt = m.e.now + m.rto
+		m.rtoAt = m.e.Now + m.rto
 	case off == m.una && len(s.Payload()) == 0 && m.una < m.nxt:
 		if m.dups++; m.dups == 3 {
 			m.send(0, m.una, m.out[m.una:min(m.una+m.mss, m.nxt)])
@@ -162,26 +162,26 @@ func (m *model) data(s packet.TCP) {
 
 // transmit sends new data within the window, and old data after a time-out.
 func (m *model) transmit() {
-	if m.e.now >= m.rtoAt && (m.una < m.nxt || m.finSent && !m.finAck) {
+	if m.e.Now >= m.rtoAt && (m.una < m.nxt || m.finSent && !m.finAck) {
 		m.nxt, m.rto, m.finSent = m.una, min(2*m.rto, int64(2*time.Second)), false
-		m.rtoAt = m.e.now + m.rto
+		m.rtoAt = m.e.Now + m.rto
 	}
 	piece := max(m.mss, m.gso)
 	for m.nxt < len(m.out) && m.nxt < m.edge {
 		n := min(piece, len(m.out)-m.nxt, m.edge-m.nxt)
 		m.send(psh, m.nxt, m.out[m.nxt:m.nxt+n])
 		if m.nxt == m.una {
-			m.rtoAt = m.e.now + m.rto
+			m.rtoAt = m.e.Now + m.rto
 		}
 		m.nxt += n
 	}
-	if m.nxt == m.una && m.nxt < len(m.out) && m.e.now >= m.rtoAt { // the window is closed
+	if m.nxt == m.una && m.nxt < len(m.out) && m.e.Now >= m.rtoAt { // the window is closed
 		m.send(0, m.nxt-1, nil)
-		m.rtoAt = m.e.now + m.rto
+		m.rtoAt = m.e.Now + m.rto
 	}
 	if m.nxt == len(m.out) && !m.finSent && !m.finAck {
 		m.finSent = true
-		m.rtoAt = m.e.now + m.rto
+		m.rtoAt = m.e.Now + m.rto
 		m.send(fin, len(m.out), nil)
 	}
 }
@@ -323,17 +323,17 @@ func openForModel(e *env, tt modelCase) *peer {
 		p.got()
 		return p
 	}
-	l := hostListener(e.t, "127.0.0.1", tt.rcvbuf)
+	l := hostListener(e.T, "127.0.0.1", tt.rcvbuf)
 	p := e.newPeer(portOf(l.Addr()))
 	p.mss, p.shift = tt.mss, windowShift
 	if tt.wrap {
 		p.wrapSoon(100000)
 	}
 	p.send(seg{flags: syn, wnd: 8000})
-	p.host = accept(e.t, l)
+	p.host = accept(e.T, l)
 	p.await(seg{flags: syn | ack, ack: 1, wnd: 65535})
 	if tt.wrap && p.irs <= 1<<31 {
-		e.t.Fatalf("our initial sequence number is %d, want one that wraps soon", p.irs)
+		e.T.Fatalf("our initial sequence number is %d, want one that wraps soon", p.irs)
 	}
 	p.send(seg{flags: ack, seq: 1, ack: 1, wnd: 1000})
 	p.got()
@@ -345,30 +345,30 @@ func openForModel(e *env, tt modelCase) *peer {
 func (p *peer) wrapSoon(n seqnum.Value) {
 	p.iss = -n
 	hash := seqnum.Value(p.h.table.Secret().ISN(p.key(), 0))
-	p.now = 1<<40 + int64(-n-hash)<<8
+	p.Now = 1<<40 + int64(-n-hash)<<8
 }
 
 // run drives both ends until both streams have ended. While the host's kernel has
 // nothing to tell, our clock moves on, by small steps.
 func (m *model) run(lossy *coretest.Lossy) {
-	m.e.t.Helper()
-	end, limit := time.Now().Add(6*patience), m.e.now+int64(20*time.Minute)
+	m.e.T.Helper()
+	end, limit := time.Now().Add(6*patience), m.e.Now+int64(20*time.Minute)
 	for !m.done() {
-		if m.e.now > limit || time.Now().After(end) {
-			m.e.t.Fatalf("no end after %v: sent %d of %d, acknowledged %d, received %d, fin %v %v",
-				time.Duration(m.e.now-limit)+20*time.Minute, m.nxt, len(m.out), m.una, len(m.in), m.finSeen, m.finAck)
+		if m.e.Now > limit || time.Now().After(end) {
+			m.e.T.Fatalf("no end after %v: sent %d of %d, acknowledged %d, received %d, fin %v %v",
+				time.Duration(m.e.Now-limit)+20*time.Minute, m.nxt, len(m.out), m.una, len(m.in), m.finSeen, m.finAck)
 		}
-		before := m.e.link.Stats.ToGuest + m.e.link.Stats.FromGuest
+		before := m.e.Link.Stats.ToGuest + m.e.Link.Stats.FromGuest
 		m.transmit()
 		m.e.turn(0)
 		m.receive()
 		m.read()
 		m.e.turn(0)
-		if m.e.link.Stats.ToGuest+m.e.link.Stats.FromGuest == before {
+		if m.e.Link.Stats.ToGuest+m.e.Link.Stats.FromGuest == before {
 			m.e.turn(100 * time.Microsecond)
-			m.e.now += int64(5 * time.Millisecond)
+			m.e.Now += int64(5 * time.Millisecond)
 		} else {
-			m.e.now += int64(50 * time.Microsecond)
+			m.e.Now += int64(50 * time.Microsecond)
 		}
 		lossy.Flush()
 	}

@@ -69,9 +69,9 @@ func TestSynAckIsSentAgainThenReset(t *testing.T) {
 // 11 s, last after 19 s.
 func checkSynRetries(t *testing.T, p *peer, again, last seg) {
 	t.Helper()
-	start := p.now
+	start := p.Now
 	for _, sec := range []int64{1, 2, 3, 4, 5, 7, 11, 19} {
-		p.advance(time.Duration(start + sec*1e9 - 1 - p.now))
+		p.advance(time.Duration(start + sec*1e9 - 1 - p.Now))
 		p.expect()
 		p.advance(1)
 		if sec == 19 {
@@ -205,7 +205,7 @@ func TestOptionsOfSynAck(t *testing.T) {
 }
 
 // synOptions are the options of the SYN or SYN,ACK that the guest was sent last.
-func (p *peer) synOptions() packet.SynOptions { return p.last.TCP(p.t).SynOptions() }
+func (p *peer) synOptions() packet.SynOptions { return p.last.TCP(p.T).SynOptions() }
 
 func TestWindowInSynIsNotScaled(t *testing.T) {
 	e := newEnv(t, setup{})

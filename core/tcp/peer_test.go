@@ -67,7 +67,7 @@ func (e *env) connOf(p *peer) *conn { return &e.h.conns[e.h.table.Lookup(p.key()
 
 // inject queues a segment of the guest without handling it yet.
 func (p *peer) inject(s seg) {
-	p.t.Helper()
+	p.T.Helper()
 	h := packet.TCPHeader{Flags: s.flags, Seq: p.iss + seqnum.Value(s.seq), Window: s.wnd, WScale: -1}
 	if s.flags&packet.ACK != 0 {
 		h.Ack = p.irs + seqnum.Value(s.ack)
@@ -75,12 +75,12 @@ func (p *peer) inject(s seg) {
 	if s.flags&packet.SYN != 0 {
 		h.MSS, h.WScale = p.mss, p.shift
 	}
-	p.dev.Inject(coretest.TCP(p.guest, p.remote, h, []byte(s.data)))
+	p.Dev.Inject(coretest.TCP(p.guest, p.remote, h, []byte(s.data)))
 }
 
 // send has the guest send segments in one batch, and handles them.
 func (p *peer) send(list ...seg) {
-	p.t.Helper()
+	p.T.Helper()
 	for _, s := range list {
 		p.inject(s)
 	}
@@ -89,12 +89,12 @@ func (p *peer) send(list ...seg) {
 
 // got takes the segments sent to the guest so far. IRS is learnt from a SYN.
 func (p *peer) got() []seg {
-	p.t.Helper()
+	p.T.Helper()
 	var list []seg
-	for _, f := range p.dev.Take(p.t) {
-		s := f.TCP(p.t)
+	for _, f := range p.Dev.Take(p.T) {
+		s := f.TCP(p.T)
 		if s.DstPort() != p.guest.Port() || s.SrcPort() != p.remote.Port() {
-			p.t.Fatalf("segment %d -> %d, want %d -> %d", s.SrcPort(), s.DstPort(), p.remote.Port(), p.guest.Port())
+			p.T.Fatalf("segment %d -> %d, want %d -> %d", s.SrcPort(), s.DstPort(), p.remote.Port(), p.guest.Port())
 		}
 		if s.Flags()&packet.SYN != 0 {
 			p.irs = s.Seq()
@@ -121,18 +121,18 @@ func (s seg) matches(want seg) bool {
 
 // expect checks what was sent to the guest, all of it.
 func (p *peer) expect(want ...seg) {
-	p.t.Helper()
+	p.T.Helper()
 	p.compare(p.got(), want)
 }
 
 func (p *peer) compare(got, want []seg) {
-	p.t.Helper()
+	p.T.Helper()
 	if len(got) != len(want) {
-		p.t.Fatalf("guest got %v, want %v", got, want)
+		p.T.Fatalf("guest got %v, want %v", got, want)
 	}
 	for i := range got {
 		if !got[i].matches(want[i]) {
-			p.t.Fatalf("segment %d to guest is %v, want %v", i, got[i], want[i])
+			p.T.Fatalf("segment %d to guest is %v, want %v", i, got[i], want[i])
 		}
 	}
 }
@@ -140,7 +140,7 @@ func (p *peer) compare(got, want []seg) {
 // await waits until the guest was sent as many segments as are wanted, and
 // checks them.
 func (p *peer) await(want ...seg) {
-	p.t.Helper()
+	p.T.Helper()
 	var got []seg
 	p.until("segments to the guest", func() bool {
 		got = append(got, p.got()...)
@@ -162,10 +162,10 @@ func data(seq, ackNo int, b string) seg {
 
 // outbound opens a connection from the guest to a listener on the host. The guest
 // offers its window unscaled.
-func (e *env) outbound() *peer { return e.outboundTo(hostListener(e.t, "127.0.0.1", 0)) }
+func (e *env) outbound() *peer { return e.outboundTo(hostListener(e.T, "127.0.0.1", 0)) }
 
 func (e *env) outboundTo(l *net.TCPListener) *peer {
-	e.t.Helper()
+	e.T.Helper()
 	p := e.newPeer(portOf(l.Addr()))
 	p.connect(l)
 	return p
@@ -173,9 +173,9 @@ func (e *env) outboundTo(l *net.TCPListener) *peer {
 
 // connect does the handshake of an outbound connection.
 func (p *peer) connect(l *net.TCPListener) {
-	p.t.Helper()
+	p.T.Helper()
 	p.send(seg{flags: syn, wnd: 65535})
-	p.host = accept(p.t, l)
+	p.host = accept(p.T, l)
 	p.await(seg{flags: syn | ack, ack: 1, wnd: 65535})
 	p.send(seg{flags: ack, seq: 1, ack: 1, wnd: 65535})
 	p.expect()
@@ -195,8 +195,8 @@ func dial(t testing.TB, a *net.TCPAddr) *net.TCPConn {
 // called has a client on the host connect, and returns the guest's end after it
 // was sent the SYN.
 func (e *env) called() *peer {
-	e.t.Helper()
-	c := dial(e.t, e.listen(guestPort))
+	e.T.Helper()
+	c := dial(e.T, e.listen(guestPort))
 	p := e.newPeer(portOf(c.LocalAddr()))
 	p.host = c
 	p.await(seg{flags: syn, wnd: 65535})
@@ -205,7 +205,7 @@ func (e *env) called() *peer {
 
 // inbound opens a connection from a client on the host to the guest.
 func (e *env) inbound() *peer {
-	e.t.Helper()
+	e.T.Helper()
 	p := e.called()
 	p.send(seg{flags: syn | ack, ack: 1, wnd: 65535})
 	p.expect(pureAck(1, 1))
@@ -214,38 +214,38 @@ func (e *env) inbound() *peer {
 
 // hostGets reads n bytes on the host.
 func (p *peer) hostGets(want string) {
-	p.t.Helper()
+	p.T.Helper()
 	b := make([]byte, len(want))
 	_ = p.host.SetReadDeadline(time.Now().Add(patience))
 	if n, err := io.ReadFull(p.host, b); err != nil || string(b) != want {
-		p.t.Fatalf("host read %q, %v, want %q", b[:n], err, want)
+		p.T.Fatalf("host read %q, %v, want %q", b[:n], err, want)
 	}
 }
 
 // hostGetsEnd checks how the stream ends on the host: io.EOF or an errno.
 func (p *peer) hostGetsEnd(want error) {
-	p.t.Helper()
+	p.T.Helper()
 	_ = p.host.SetReadDeadline(time.Now().Add(patience))
 	n, err := p.host.Read(make([]byte, 1))
 	if n != 0 || !errors.Is(err, want) {
-		p.t.Fatalf("host read %d bytes and %v, want %v", n, err, want)
+		p.T.Fatalf("host read %d bytes and %v, want %v", n, err, want)
 	}
 }
 
 // hostSends writes b on the host.
 func (p *peer) hostSends(b string) {
-	p.t.Helper()
+	p.T.Helper()
 	_ = p.host.SetWriteDeadline(time.Now().Add(patience))
 	if _, err := p.host.Write([]byte(b)); err != nil {
-		p.t.Fatalf("host write: %v", err)
+		p.T.Fatalf("host write: %v", err)
 	}
 }
 
 // hostResets closes the host's end with RST.
 func (p *peer) hostResets() {
-	p.t.Helper()
+	p.T.Helper()
 	if err := p.host.SetLinger(0); err != nil {
-		p.t.Fatal(err)
+		p.T.Fatal(err)
 	}
 	_ = p.host.Close()
 }

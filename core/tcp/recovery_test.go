@@ -28,10 +28,10 @@ func TestRetransmissionTimeout(t *testing.T) {
 	p, all := threeSegments(t)
 	_, c := p.live()
 	c.srtt = 0 // as if nothing had been measured: the initial time-out
-	c.rtxAt = p.now + rtoInitial
-	start := p.now
+	c.rtxAt = p.Now + rtoInitial
+	start := p.Now
 	for n, sec := range []int64{1, 3, 7, 15, 31, 63, 127} {
-		p.advance(time.Duration(start + sec*1e9 - 1 - p.now))
+		p.advance(time.Duration(start + sec*1e9 - 1 - p.Now))
 		p.expectOnlyProbes(n)
 		p.advance(1)
 		// Slow start: two segments.
@@ -47,10 +47,10 @@ func TestRetransmissionTimeout(t *testing.T) {
 
 // expectOnlyProbes lets keep-alive probes pass.
 func (p *peer) expectOnlyProbes(n int) {
-	p.t.Helper()
+	p.T.Helper()
 	for _, s := range p.got() {
 		if s.flags != ack || s.seq != 0 || s.data != "" {
-			p.t.Fatalf("guest got %+v before retransmission %d", s, n+1)
+			p.T.Fatalf("guest got %+v before retransmission %d", s, n+1)
 		}
 	}
 }
@@ -58,7 +58,7 @@ func (p *peer) expectOnlyProbes(n int) {
 func TestGoBackAfterTimeout(t *testing.T) {
 	p, all := threeSegments(t)
 	_, c := p.live()
-	p.advance(time.Duration(c.rtxAt - p.now))
+	p.advance(time.Duration(c.rtxAt - p.Now))
 	p.expect(data(1, 1, all[:2000]))
 	p.send(pureAck(1, 1001))
 	p.expect(data(2001, 1, all[2000:]))
@@ -74,7 +74,7 @@ func TestGoBackAfterTimeout(t *testing.T) {
 func TestAckWhileGoingBack(t *testing.T) {
 	p, all := threeSegments(t)
 	_, c := p.live()
-	p.advance(time.Duration(c.rtxAt - p.now))
+	p.advance(time.Duration(c.rtxAt - p.Now))
 	p.expect(data(1, 1, all[:2000]))
 	p.send(data(1, 1, "from the guest"))
 	p.expect(pureAck(3001, 15))
@@ -83,7 +83,7 @@ func TestAckWhileGoingBack(t *testing.T) {
 func TestResetWhileGoingBack(t *testing.T) {
 	p, all := threeSegments(t)
 	_, c := p.live()
-	p.advance(time.Duration(c.rtxAt - p.now))
+	p.advance(time.Duration(c.rtxAt - p.Now))
 	p.expect(data(1, 1, all[:2000]))
 	p.hostResets()
 	p.await(seg{flags: rst | ack, seq: 3001, ack: 1})
@@ -146,7 +146,7 @@ func TestNoFastRetransmit(t *testing.T) {
 func TestNoFastRetransmitAfterTimeout(t *testing.T) {
 	p, all := threeSegments(t)
 	_, c := p.live()
-	p.advance(time.Duration(c.rtxAt - p.now))
+	p.advance(time.Duration(c.rtxAt - p.Now))
 	p.expect(data(1, 1, all[:2000]))
 	dup := pureAck(1, 1)
 	p.send(dup, dup, dup, dup)
@@ -161,7 +161,7 @@ func TestZeroWindow(t *testing.T) {
 	p.until("data", func() bool { _, c := p.live(); return c.has(readable) && c.rtxAt != 0 })
 	probe := pureAck(0, 1)
 	_, c := p.live()
-	wait := time.Duration(c.rtxAt - p.now)
+	wait := time.Duration(c.rtxAt - p.Now)
 	for range 4 {
 		p.advance(wait)
 		p.expect(probe)
@@ -201,7 +201,7 @@ func TestWindowTakenBack(t *testing.T) {
 	p.send(seg{flags: ack, seq: 1, ack: 1, wnd: 0})
 	for range 5 {
 		_, c := p.live()
-		p.advance(time.Duration(c.rtxAt - p.now))
+		p.advance(time.Duration(c.rtxAt - p.Now))
 		p.expect(pureAck(0, 1))
 		p.send(seg{flags: ack, seq: 1, ack: 1, wnd: 0})
 		p.expect()
@@ -282,7 +282,7 @@ func TestInactiveConnectionEnds(t *testing.T) {
 func TestOneProbeAfterLongStop(t *testing.T) {
 	p := newEnv(t, setup{}).outbound()
 	p.got()
-	p.now += int64(time.Hour)
+	p.Now += int64(time.Hour)
 	p.turn(0)
 	p.expect(pureAck(0, 1))
 }
@@ -296,8 +296,8 @@ func TestIdleConnectionRarelyWakes(t *testing.T) {
 	p.advance(time.Second)
 	p.expect()
 	wakes := 0
-	for end := p.now + int64(10*time.Minute); p.h.NextDeadline() < end; wakes++ {
-		p.now = p.h.NextDeadline()
+	for end := p.Now + int64(10*time.Minute); p.h.NextDeadline() < end; wakes++ {
+		p.Now = p.h.NextDeadline()
 		p.turn(0)
 		if len(p.got()) > 0 {
 			p.send(pureAck(5, 5))
@@ -321,20 +321,20 @@ func testLinkRefuses(t *testing.T, what string, times int) {
 	want := data(1, 1, "payload")
 	switch what {
 	case "data":
-		p.dev.Refuse(times, syscall.ENOBUFS)
+		p.Dev.Refuse(times, syscall.ENOBUFS)
 		p.hostSends("payload")
 	case "FIN":
-		p.dev.Refuse(times, syscall.ENOBUFS)
+		p.Dev.Refuse(times, syscall.ENOBUFS)
 		_ = p.host.CloseWrite()
 		want = seg{flags: fin | ack, seq: 1, ack: 1, wnd: anyWnd}
 	case "retransmission":
 		p.hostSends("payload")
 		p.await(want)
 		_, c := p.live()
-		p.dev.Refuse(times, syscall.ENOBUFS)
-		p.advance(time.Duration(c.rtxAt - p.now))
+		p.Dev.Refuse(times, syscall.ENOBUFS)
+		p.advance(time.Duration(c.rtxAt - p.Now))
 	}
-	p.until("refusal", func() bool { return p.link.Stats.SendErrors > 0 })
+	p.until("refusal", func() bool { return p.Link.Stats.SendErrors > 0 })
 	p.expect()
 	p.advance(150 * time.Millisecond)
 	p.expect(want)
@@ -343,15 +343,15 @@ func testLinkRefuses(t *testing.T, what string, times int) {
 // A link that is down for long is not tried a thousand times a second.
 func TestLinkDownForLong(t *testing.T) {
 	p := newEnv(t, setup{}).outbound()
-	p.dev.Refuse(1<<30, syscall.EIO)
+	p.Dev.Refuse(1<<30, syscall.EIO)
 	p.hostSends("payload")
-	p.until("refusal", func() bool { return p.link.Stats.SendErrors > 0 })
-	before := p.link.Stats.SendErrors
+	p.until("refusal", func() bool { return p.Link.Stats.SendErrors > 0 })
+	before := p.Link.Stats.SendErrors
 	p.advance(time.Minute)
-	if n := p.link.Stats.SendErrors - before; n > 1000 {
+	if n := p.Link.Stats.SendErrors - before; n > 1000 {
 		t.Errorf("%d attempts in a minute", n)
 	}
-	p.dev.Refuse(0, 0)
+	p.Dev.Refuse(0, 0)
 	p.advance(time.Duration(linkRetryMax))
 	p.expect(data(1, 1, "payload"))
 }
@@ -359,7 +359,7 @@ func TestLinkDownForLong(t *testing.T) {
 func TestFastRetransmitRefusedByLink(t *testing.T) {
 	p, all := threeSegments(t)
 	_, c := p.live()
-	p.dev.Refuse(1, syscall.ENOBUFS)
+	p.Dev.Refuse(1, syscall.ENOBUFS)
 	dup := pureAck(1, 1)
 	p.send(dup, dup, dup)
 	p.expect()

@@ -64,15 +64,16 @@ func testFailedConnect(t *testing.T, v4, late bool, errno syscall.Errno, typ, co
 		i, c := e.live()
 		e.h.connectFailed(i, c, errno)
 	} else {
-		if drop, recvErrno := e.link.Recv(e.slots[0], &e.pkts[0]); drop != packet.DropNone || recvErrno != 0 {
-			t.Fatalf("Recv = %v, %v", drop, recvErrno)
+		batch, _ := e.Batch(1)
+		s, ok := packet.ParseTCP(batch[0].L4)
+		if !ok {
+			t.Fatal("the guest's SYN does not parse")
 		}
-		s, _ := packet.ParseTCP(e.pkts[0].L4)
-		k := flow.Key{Guest: e.pkts[0].Src, Peer: e.pkts[0].Dst, GuestPort: s.SrcPort(), PeerPort: s.DstPort()}
+		k := flow.Key{Guest: batch[0].Src, Peer: batch[0].Dst, GuestPort: s.SrcPort(), PeerPort: s.DstPort()}
 		e.h.refuse(&k, s.Seq(), errno)
 	}
 	e.expectGone()
-	switch frames := e.dev.Take(t); {
+	switch frames := e.Dev.Take(t); {
 	case silent:
 		if len(frames) != 0 {
 			t.Errorf("%d frames, want silence", len(frames))
@@ -150,9 +151,9 @@ func TestNoAnswerToUnusableAddresses(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, flags %#x", tt.name, flags), func(t *testing.T) {
 				e := newEnv(t, setup{})
 				src, dst := netip.MustParseAddrPort(tt.src), netip.MustParseAddrPort(tt.dst)
-				e.dev.Inject(coretest.TCP(src, dst, packet.TCPHeader{Flags: flags}, nil))
+				e.Dev.Inject(coretest.TCP(src, dst, packet.TCPHeader{Flags: flags}, nil))
 				e.turn(0)
-				if n := e.dev.Sent(); n != 0 {
+				if n := e.Dev.Sent(); n != 0 {
 					t.Errorf("%d frames sent, want none", n)
 				}
 				e.expectGone()

@@ -16,16 +16,16 @@ import (
 
 // hostSendsUrgent writes b on the host, the last byte of it urgent.
 func (p *peer) hostSendsUrgent(b string) {
-	p.t.Helper()
+	p.T.Helper()
 	raw, err := p.host.SyscallConn()
 	if err != nil {
-		p.t.Fatal(err)
+		p.T.Fatal(err)
 	}
 	var sendErr error
 	if err := raw.Control(func(fd uintptr) {
 		sendErr = syscall.Sendto(int(fd), []byte(b), syscall.MSG_OOB, nil)
 	}); err != nil || sendErr != nil {
-		p.t.Fatalf("send urgent data: %v, %v", err, sendErr)
+		p.T.Fatalf("send urgent data: %v, %v", err, sendErr)
 	}
 }
 
@@ -54,14 +54,14 @@ func TestUrgentDataOfHost(t *testing.T) {
 // takeAll waits until the guest has got want as the whole of the stream so far,
 // without gap or repetition.
 func (p *peer) takeAll(want string, acknowledge bool) {
-	p.t.Helper()
+	p.T.Helper()
 	p.until("all data", func() bool {
 		for _, s := range p.got() {
 			if s.data != "" && s.seq != p.read+1 {
-				p.t.Fatalf("guest got %v, want the data at %d", s, p.read+1)
+				p.T.Fatalf("guest got %v, want the data at %d", s, p.read+1)
 			}
 			if !strings.HasPrefix(want[p.read:], s.data) {
-				p.t.Fatalf("guest got %v, want %q", s, want[p.read:])
+				p.T.Fatalf("guest got %v, want %q", s, want[p.read:])
 			}
 			p.read += len(s.data)
 			if acknowledge {
@@ -166,7 +166,7 @@ func TestLinkRefusesInTheMiddle(t *testing.T) {
 			}
 			p.read += len(s.data)
 		}
-		if p.link.Stats.SendErrors > 0 {
+		if p.Link.Stats.SendErrors > 0 {
 			e.advance(time.Duration(linkRetry))
 		}
 		return p.read == len(all)
@@ -204,7 +204,7 @@ func TestLongTransferIsSplitIntoTurns(t *testing.T) {
 	want := seqnum.Value(0)
 	go func() { _, _ = p.host.Write(make([]byte, 8<<20)) }()
 	p.until("8 MiB", func() bool {
-		for _, f := range p.dev.Take(t) {
+		for _, f := range p.Dev.Take(t) {
 			want += seqnum.Value(len(f.TCP(t).Payload()))
 		}
 		p.send(seg{flags: ack, seq: 1, ack: 1 + int(want), wnd: 65535})
