@@ -136,3 +136,14 @@ from_inside() {
 	[ "$status" -eq 2 ] # make's own
 	[[ "$output" == *"it's"$'\n'2$'\n'*"Error 3"* ]]
 }
+
+@test "the benchmark measures, and writes its report" {
+	local report=$BATS_TEST_TMPDIR/report row
+	"$REPO/tests/bench/bench.sh" --only startup,tcp-in-1500,cc-out-65520 --tools direct,pasta \
+		--runs 1 --seconds 1 --no-download --output "$report"
+	cat "$report"
+	for row in startup tcp-in-1500 cpu-tcp-in-1500 bbr/cubic-cc-out-65520; do
+		grep -qE "^\\| $row \\| [^|]+ \\| [0-9.]+ \\|" "$report"
+	done
+	! grep 'n/a' "$report" || false
+}

@@ -17,6 +17,7 @@ measures() {
 			done
 		done
 	done
+	printf 'cc-%s\n' out-65520 in-65520 out-1500 in-1500
 	printf '%s\n' udp-out-65520 udp-in-65520 rr-out-65520 rr-in-65520 crr-out-65520 crr-in-65520 \
 		hold-out-65520 hold-in-65520 rss-load
 }
@@ -39,6 +40,8 @@ explain() {
 	rss-hold-*) echo "MB resident while connections are held" ;;
 	wakeups) echo "voluntary context switches per second, idle" ;;
 	cpu-*) echo "CPU seconds of the daemon per GB" ;;
+	*/cubic-cc-*) echo "that, divided by what cubic had in the same turn; below a third is a stall" ;;
+	*-cc-*) echo "Gbit/s, one stream, with that congestion control in the guest alone" ;;
 	retrans-*) echo "segments retransmitted by the guest, most of all runs" ;;
 	tcp8-*) echo "Gbit/s, eight streams" ;;
 	tcp-*) echo "Gbit/s, one stream" ;;
@@ -125,6 +128,26 @@ transfer() {
 	if [ "$direction" = out ]; then
 		figure "retrans-$name" "$tool" echo "$retransmitted"
 	fi
+}
+
+# measure_cc takes one stream with each congestion control in the guest, one after
+# the other, so that a noisy machine is noisy for all of them. How others do is
+# not what this asks.
+measure_cc() {
+	local name=$1 tool=$2 mtu=$3 cc rate cubic=
+	[ "$tool" = pasta ] || return 1
+	for cc in cubic bbr reno; do
+		if ! guest_congestion "$tool" "$mtu" "$cc" 2>/dev/null; then
+			sample "$cc-$name" "$tool" "n/a: $cc is not there, or not allowed (as root: make setup)"
+		elif SCALE=1000 figure "$cc-$name" "$tool" iperf "${@:2}" 1; then
+			rate=$(tail -n 1 "$SAMPLES" | cut -f 3)
+			case $cc in
+			cubic) cubic=$rate ;;
+			*) [ -z "$cubic" ] || SCALE=$cubic figure "$cc/cubic-$name" "$tool" echo "$rate" ;;
+			esac
+		fi
+	done
+	guest_congestion "$tool" "$mtu" "${GUEST_CC:-$TOPO_CC}" 2>/dev/null || true
 }
 
 # iperf TOOL MTU DIRECTION VERSION STREAMS: Mbit/s seen by the receiver. Every run

@@ -107,10 +107,13 @@ instance() {
 # prepare_guest sets the congestion control and starts the test server.
 prepare_guest() {
 	local key="$1 $2"
-	inside "$1" "$2" sh -c "echo ${GUEST_CC:-$TOPO_CC} >/proc/sys/net/ipv4/tcp_congestion_control"
+	guest_congestion "$1" "$2" "${GUEST_CC:-$TOPO_CC}"
 	serve_in "$1" "$2" "$(guest_address "$1" 4):$((PORT[$key] + 2))" "$(guest_address "$1" 6):$((PORT[$key] + 2))" ||
 		serve_in "$1" "$2" "$(guest_address "$1" 4):$((PORT[$key] + 2))"
 }
+
+# guest_congestion TOOL MTU NAME: for connections that begin from now on.
+guest_congestion() { inside "$1" "$2" sh -c "echo $3 >/proc/sys/net/ipv4/tcp_congestion_control"; }
 
 serve_in() {
 	GUEST_PID=${GUEST["$1 $2"]}
