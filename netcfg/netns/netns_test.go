@@ -176,8 +176,11 @@ func TestWatchUnlinkedName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.inotify < 0 || w.Name() != "ns" {
-		t.Fatalf("watch: got inotify %d of %q, want one of ns", w.inotify, w.Name())
+	if w.events < 0 || w.Name() != "ns" {
+		t.Fatalf("watch: got inotify %d of %q, want one of ns", w.events, w.Name())
+	}
+	if w.dir >= 0 {
+		t.Error("directory is kept open, want events only")
 	}
 	done := ends(w)
 	if err := os.Remove(path + "2"); err != nil {
@@ -189,6 +192,23 @@ func TestWatchUnlinkedName(t *testing.T) {
 	case <-time.After(50 * time.Millisecond):
 	}
 	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	wantEnd(t, done)
+}
+
+func TestWatchDirectoryGoes(t *testing.T) {
+	dir := t.TempDir() + "/dir"
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w, err := NewWatch(dir+"/ns", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.ended = false // as if the name was somewhere else
+	done := ends(w)
+	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
 	}
 	wantEnd(t, done)
@@ -231,6 +251,9 @@ func TestWatchProcess(t *testing.T) {
 			w, err := NewWatch(path, owner)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if got, want := w.dir >= 0, !tt.pidfd; got != want {
+				t.Errorf("directory kept open: got %v, want %v", got, want)
 			}
 			done := ends(w)
 			in.Close()

@@ -19,62 +19,56 @@ const recheck = time.Second
 // send no inotify events, without a process to watch is looked up every second.
 //
 // Everything that it needs is opened by NewWatch, so it goes on working after
-// the root directory was changed.
+// the root directory was changed. Only to look a name up does it keep a directory
+// open: that is a way out of the new root for whoever takes the process over.
 type Watch struct {
-	dir  *os.File
 	base string
-	// inotify is a descriptor, or -1: an os.File would be switched to blocking
-	// mode by the call that gives its number for poll(2).
-	inotify int
-	// owner is nil if no process is watched. Without inotify and owner the
-	// name is looked up by a timer.
+	// events is an inotify descriptor, or -1: an os.File would be switched to
+	// blocking mode by the call that gives its number for poll(2).
+	events int
+	// owner is nil if no process is watched.
 	owner *os.File
+	// dir, opened with O_PATH, is -1 unless the name is looked up by a timer.
+	dir int
+	// ended is set if the name was gone before it was watched.
+	ended bool
 }
 
 // NewWatch starts watching path. owner is the pidfd from OpenOwner or nil; the
 // Watch owns it from now on, also on error.
 func NewWatch(path string, owner *os.File) (*Watch, error) {
-	w := &Watch{base: filepath.Base(path), inotify: -1, owner: owner}
-	if err := w.open(filepath.Dir(path)); err != nil {
+	w := &Watch{base: filepath.Base(path), events: -1, owner: owner, dir: -1}
+	err := w.open(filepath.Dir(path))
+	if err != nil {
 		w.close()
 		return nil, fmt.Errorf("watch network namespace %q: %w", path, err)
 	}
+	var st unix.Stat_t
+	w.ended = isGone(unix.Stat(path, &st))
 	return w, nil
 }
 
 func (w *Watch) open(dir string) error {
-	var err error
-	if w.dir, err = os.Open(dir); err != nil {
-		return err
-	}
-	if silent, err := isSilent(w.dir); err != nil || silent {
-		return err
-	}
-	// Without inotify (its limits are per user and may be used up) the name
-	// is looked up by the timer instead.
-	if w.inotify, err = watchDir(dir); err != nil {
-		w.owner = closed(w.owner)
-	}
-	return nil
-}
-
-// watchDir makes an inotify descriptor for names that leave the directory dir.
-func watchDir(dir string) (int, error) {
-	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	silent, err := isSilent(dir)
 	if err != nil {
-		return -1, err
+		return err
 	}
-	if _, err := unix.InotifyAddWatch(fd, dir, unix.IN_DELETE|unix.IN_MOVED_FROM); err != nil {
-		unix.Close(fd)
-		return -1, err
+	if !silent {
+		// Its limits are per user and may be used up: then by the timer.
+		if w.events, err = watchDir(dir); err == nil {
+			return nil
+		}
+	} else if w.owner != nil {
+		return nil
 	}
-	return fd, nil
+	w.dir, err = unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	return err
 }
 
 // isSilent tells whether the file system of dir changes without inotify events.
-func isSilent(dir *os.File) (bool, error) {
+func isSilent(dir string) (bool, error) {
 	var st unix.Statfs_t
-	if err := withFD(dir, func(fd int) error { return unix.Fstatfs(fd, &st) }); err != nil {
+	if err := unix.Statfs(dir, &st); err != nil {
 		return false, err
 	}
 	switch st.Type {
@@ -94,25 +88,22 @@ func (w *Watch) Wait() error {
 	defer w.close()
 	fds := w.pollFds()
 	timeout := -1
-	if len(fds) == 0 {
+	if w.dir >= 0 {
 		timeout = int(recheck.Milliseconds())
 	}
-	// A name that went before the watch was in place sends no event.
-	for ; !w.gone(); w.drain() {
+	for !w.ended {
 		if _, err := unix.Poll(fds, timeout); err != nil && !errors.Is(err, unix.EINTR) {
 			return fmt.Errorf("poll for the end of network namespace %q: %w", w.base, err)
 		}
-		if w.ownerEnded(fds) {
-			return nil
-		}
+		w.ended = w.ownerEnded(fds) || w.unlinked() || w.missing()
 	}
 	return nil
 }
 
 // pollFds lists the descriptors to wait for; owner is the last one.
 func (w *Watch) pollFds() (fds []unix.PollFd) {
-	if w.inotify >= 0 {
-		fds = append(fds, unix.PollFd{Fd: int32(w.inotify), Events: unix.POLLIN})
+	if w.events >= 0 {
+		fds = append(fds, unix.PollFd{Fd: int32(w.events), Events: unix.POLLIN})
 	}
 	if w.owner != nil {
 		fds = append(fds, unix.PollFd{Fd: int32(w.owner.Fd()), Events: unix.POLLIN})
@@ -124,41 +115,46 @@ func (w *Watch) ownerEnded(fds []unix.PollFd) bool {
 	return w.owner != nil && fds[len(fds)-1].Revents != 0
 }
 
-// gone looks the name up in its directory. Only the absence of the name or of
-// its process counts: a name that we may not look at any more is still there
-// (sandboxing takes the rights to look into other processes).
-func (w *Watch) gone() bool {
-	var st unix.Stat_t
-	err := withFD(w.dir, func(dir int) error { return unix.Fstatat(dir, w.base, &st, 0) })
-	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH)
-}
-
-// drain takes the pending events off the inotify descriptor. What they say does
-// not matter: the name is looked up after each batch.
-func (w *Watch) drain() {
-	if w.inotify < 0 {
-		return
+// unlinked takes the pending events off the inotify descriptor and tells whether
+// one of them is the end of the name.
+func (w *Watch) unlinked() bool {
+	if w.events < 0 {
+		return false
 	}
 	var buf [4096]byte
 	for {
-		if _, err := unix.Read(w.inotify, buf[:]); err != nil {
-			return
+		n, err := unix.Read(w.events, buf[:])
+		if err != nil {
+			return false
+		}
+		if endsName(buf[:n], w.base) {
+			return true
 		}
 	}
 }
 
-func (w *Watch) close() {
-	w.dir, w.owner = closed(w.dir), closed(w.owner)
-	if w.inotify >= 0 {
-		unix.Close(w.inotify)
-		w.inotify = -1
+// missing looks the name up in its directory, if there is no other way.
+func (w *Watch) missing() bool {
+	if w.dir < 0 {
+		return false
 	}
+	var st unix.Stat_t
+	return isGone(unix.Fstatat(w.dir, w.base, &st, 0))
 }
 
-// closed closes f, if any, and gives nil.
-func closed(f *os.File) *os.File {
-	if f != nil {
-		f.Close()
+// isGone judges the error of a look-up. Only the absence of the name or of its
+// process counts: a name that we may not look at any more is still there
+// (sandboxing takes the rights to look into other processes).
+func isGone(err error) bool { return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) }
+
+func (w *Watch) close() {
+	if w.owner != nil {
+		w.owner.Close()
 	}
-	return nil
+	for _, fd := range []*int{&w.events, &w.dir} {
+		if *fd >= 0 {
+			unix.Close(*fd)
+			*fd = -1
+		}
+	}
 }

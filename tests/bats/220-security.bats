@@ -82,3 +82,32 @@ END
 		awk '/^(Cap|NoNew)/ {printf "%s%s", sep, $2; sep = " "}' "/proc/$daemon/status"
 	guest_stop
 }
+
+# no_directory PID: the process has no directory open, the way out of its empty
+# root. Only root can look, of the namespaces around: it is not dumpable.
+no_directory() {
+	local found
+	found=$(in_host find "/proc/$1/fd" -mindepth 1 -xtype d)
+	[ -z "$found" ] || { ls -l "$found" >&2 && return 1; }
+}
+
+@test "no directory of the host stays open: namespace of a process" {
+	guest_start pid
+	[ "$(in_host find "/proc/$PASTA_PID/fd" -mindepth 1 | wc -l)" -gt 5 ]
+	no_directory "$PASTA_PID"
+	guest_stop
+}
+
+@test "no directory of the host stays open: namespace at a path" {
+	guest_namespace
+	: >"$TOPO_DIR/ns"
+	enter "$GUEST_PID" mount --bind /proc/self/ns/net "$TOPO_DIR/ns"
+	as_user nsenter -t "$GUEST_PID" -U -m --preserve-credentials -- \
+		"$PASTA" --config-net -P "$TOPO_DIR/ns.pid" --netns "$TOPO_DIR/ns" 3>&-
+	PASTA_PID=$(cat "$TOPO_DIR/ns.pid")
+	topo_record "$PASTA_PID"
+	[ "$(in_host find "/proc/$PASTA_PID/fd" -mindepth 1 | wc -l)" -gt 5 ]
+	no_directory "$PASTA_PID"
+	kill_and_wait KILL "$GUEST_PID"
+	kill_and_wait TERM "$PASTA_PID"
+}
