@@ -154,6 +154,10 @@ func TestStopEndsRun(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Errorf("Run = %v, want nil", err)
 	}
+	if dev.FD() == -1 {
+		t.Error("the device is closed before Close")
+	}
+	e.Close()
 	if dev.FD() != -1 {
 		t.Error("the device is still open")
 	}
@@ -182,6 +186,7 @@ func TestFatalTapErrorEndsRun(t *testing.T) {
 		}
 		mem.Inject(nil)
 		err = e.Run()
+		e.Close()
 		if !errors.Is(err, ErrTap) || !errors.Is(err, errno) {
 			t.Errorf("Run = %v, want ErrTap and %v", err, errno)
 		}

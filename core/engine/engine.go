@@ -26,15 +26,14 @@ import (
 	"github.com/pasta-net/pasta/core/udp"
 )
 
-// ErrTap is the end of a run because the link to the guest failed.
-//
-//lint:ignore ST1005 the contract's text
-var ErrTap = errors.New("Error on tap device, exiting") //nolint:staticcheck // the contract's text
+// ErrTap is the end of a run because the link to the guest failed. The errno
+// comes with it.
+var ErrTap = errors.New("read from tap")
 
 // Options are what New needs.
 type Options struct {
 	Config *config.Config
-	// Device is the link to the guest; the engine closes it.
+	// Device is the link to the guest; Close closes it.
 	Device tap.Device
 	Log    *slog.Logger
 	// Pcap receives a capture of the tap; nil: none. The caller closes it.
@@ -126,12 +125,13 @@ func (e *Engine) watch(o Options) error {
 }
 
 // Run moves packets until Stop, then returns nil, or until the tap fails: ErrTap.
+// All flows have ended when it returns. It is called once.
 func (e *Engine) Run() error {
 	// One thread does all the work of the data path; moving it between threads
 	// would only cost cache misses and futex calls.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	defer e.close()
+	defer e.closeFlows()
 	e.neigh.Start(e.loop.Now())
 	for !e.stop {
 		if err := e.turn(); err != nil {
@@ -213,11 +213,16 @@ func (e *Engine) flush(now int64) {
 	e.udp.Flush()
 }
 
-func (e *Engine) close() {
+func (e *Engine) closeFlows() {
 	close(e.done)
 	e.tcp.Close()
 	e.udp.Close()
 	e.icmp.Close()
+}
+
+// Close closes the device, after Run has returned. The kernel takes tens of
+// milliseconds to remove a network interface, which nobody need wait for.
+func (e *Engine) Close() {
 	e.link.Device().Close()
 	e.loop.Close()
 }

@@ -39,7 +39,7 @@ func newEngine(t testing.TB, cfg *config.Config, dev tap.Device) *Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(e.close)
+	t.Cleanup(func() { e.closeFlows(); e.Close() })
 	return e
 }
 

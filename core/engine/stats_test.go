@@ -87,7 +87,7 @@ func TestCaptureIsCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(e.close)
+	t.Cleanup(func() { e.closeFlows(); e.Close() })
 	if got := strings.Join(e.counters(), "\n"); !strings.Contains(got, "Capture: 0 frames lost") {
 		t.Errorf("no line about the capture in\n%s", got)
 	}

@@ -123,26 +123,34 @@ func (s *server) detach() error {
 }
 
 // run moves packets until a signal, the end of the namespace or a fatal error.
+// The end of the ready pipe tells the front that nothing is left to be done.
 func (s *server) run(path dataPath) (exit int) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGQUIT)
 	// Caught for no effect: a log that nobody reads must not end the run.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGUSR1)
-	go func() {
-		<-signals
-		// The front need not wait until the kernel has taken the tap apart.
-		s.queue.flush()
-		s.ready.Close()
-		path.Stop()
-	}()
+	go s.awaitSignals(signals, path)
 	if s.watch != nil {
 		go s.awaitEnd(path)
 	}
+	defer path.Close() // last: it takes long
+	defer s.ready.Close()
+	defer s.queue.flush()
 	if err := path.Run(); err != nil {
 		s.log.Error("Error on tap device, exiting", "err", err)
 		return 1
 	}
 	return 0
+}
+
+// awaitSignals ends the run at the first signal, after what is under way is
+// delivered, and the process at the second one.
+func (s *server) awaitSignals(signals <-chan os.Signal, path dataPath) {
+	<-signals
+	path.Stop()
+	<-signals
+	s.queue.flush()
+	os.Exit(0)
 }
 
 // awaitEnd ends the run when the namespace is gone.

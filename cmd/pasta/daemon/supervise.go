@@ -7,20 +7,17 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/pasta-net/pasta/core/sys"
 )
 
-// stopLimit bounds how long the daemon may take to end when asked to.
-const stopLimit = time.Second
+// stopLimit bounds how long the daemon may take to end when asked to: it
+// delivers what is under way, for a second at most.
+const stopLimit = 1500 * time.Millisecond
 
 // dieLimit is how long a signal to ourselves may take to kill us. Only process 1
 // of a PID namespace survives that.
 const dieLimit = time.Second
-
-// childExit tells of one ended child process.
-type childExit struct {
-	pid    int
-	status syscall.WaitStatus
-}
 
 // exitStatus is a wait status as a shell shows it.
 func exitStatus(ws syscall.WaitStatus) int {
@@ -71,17 +68,19 @@ func (f *front) awaitReady(pipe *os.File) (exit int, done bool) {
 
 // supervise waits for the end of the command or of the daemon, and for signals.
 func (f *front) supervise() int {
-	exits := make(chan childExit)
-	go reap(exits)
+	ended := make(chan int)
+	go watchChildren(ended)
 	for {
 		select {
-		case c := <-exits:
-			switch c.pid {
-			case f.stub:
+		case pid := <-ended:
+			ws, ok := reap(pid)
+			switch {
+			case !ok:
+			case pid == f.stub:
 				f.stopDaemon()
-				return f.commandStatus(c.status)
-			case f.daemon:
-				return exitStatus(c.status)
+				return f.commandStatus(ws)
+			case pid == f.daemon:
+				return exitStatus(ws)
 			}
 		case s := <-f.signals:
 			sig := s.(syscall.Signal)
@@ -93,19 +92,23 @@ func (f *front) supervise() int {
 	}
 }
 
-// reap collects ended children until there are none.
-func reap(exits chan<- childExit) {
+// watchChildren sends the process IDs of ended children until there are none.
+// Whoever receives one reaps that child: until then the kernel gives the ID to no
+// other process, and a signal to it can hit nobody else. An ID may come twice.
+func watchChildren(ended chan<- int) {
 	for {
-		var ws syscall.WaitStatus
-		pid, err := syscall.Wait4(-1, &ws, 0, nil)
-		switch {
-		case errors.Is(err, syscall.EINTR):
-		case err != nil:
+		pid, err := sys.AwaitChild()
+		if err != nil {
 			return
-		default:
-			exits <- childExit{pid, ws}
 		}
+		ended <- pid
 	}
+}
+
+// reap collects an ended child; false if that was done before.
+func reap(pid int) (ws syscall.WaitStatus, ok bool) {
+	got, err := syscall.Wait4(pid, &ws, syscall.WNOHANG, nil)
+	return ws, err == nil && got == pid
 }
 
 // interruptCommand completes what the terminal began. As process 1 of its PID
@@ -142,9 +145,9 @@ func (f *front) endBy(sig syscall.Signal) int {
 }
 
 // stopDaemon ends the daemon and waits a moment until it has done its work and
-// its files are complete. It does not wait for the end of the process, which
-// takes tens of milliseconds because a network device goes with it. Should the
-// daemon hang, our own end kills it.
+// its files are complete, but no longer than to the next signal. It does not wait
+// for the end of the process, which takes tens of milliseconds because a network
+// device goes with it. Should the daemon hang, our own end kills it.
 func (f *front) stopDaemon() {
 	if f.daemon == 0 || syscall.Kill(f.daemon, syscall.SIGTERM) != nil {
 		return
@@ -153,6 +156,7 @@ func (f *front) stopDaemon() {
 	defer limit.Stop()
 	select {
 	case <-f.served:
+	case <-f.signals:
 	case <-limit.C:
 	}
 }

@@ -23,6 +23,8 @@ type dataPath interface {
 	Run() error
 	// Stop may be called by any goroutine.
 	Stop()
+	// Close releases the tap, after Run.
+	Close()
 }
 
 // connect sets up everything that packets need: the decision about addresses,

@@ -1,0 +1,33 @@
+package sys
+
+import (
+	"fmt"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// childInfo is the part of siginfo_t that waitid(2) fills in. The union in it is
+// aligned like a pointer.
+type childInfo struct {
+	signo, errno, code int32
+	child              struct {
+		_   [0]uintptr
+		pid int32
+	}
+	_ [128 - 24]byte
+}
+
+// AwaitChild waits for the end of any child and gives its process ID, without
+// reaping it: the next call may give the same one. It fails with ECHILD if there
+// are no children.
+func AwaitChild() (pid int, err error) {
+	var info childInfo
+	_, err = ignoringEINTR(func() (int, error) {
+		return 0, unix.Waitid(unix.P_ALL, 0, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WEXITED|unix.WNOWAIT, nil)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("wait for a child: %w", err)
+	}
+	return int(info.child.pid), nil
+}
