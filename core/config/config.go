@@ -122,9 +122,10 @@ type Timeouts struct {
 	UDP, UDPStream time.Duration
 	// ICMP is for idle echo flows (60 s).
 	ICMP time.Duration
-	// TCPSynRetries and TCPSynLinear are the host's net.ipv4.tcp_syn_retries
-	// (6) and net.ipv4.tcp_syn_linear_timeouts (4).
-	TCPSynRetries, TCPSynLinear int
+	// TCPSynRetries is the host's net.ipv4.tcp_syn_retries (6), TCPSynLinear its
+	// net.ipv4.tcp_syn_linear_timeouts, which may be 0 (nil: 4).
+	TCPSynRetries int
+	TCPSynLinear  *int
 	// TCPRTOMax is net.ipv4.tcp_rto_max_ms (120 s).
 	TCPRTOMax time.Duration
 }

@@ -82,14 +82,30 @@ func checkSynRetries(t *testing.T, p *peer, again, last seg) {
 }
 
 func TestSynRetriesFollowTheHost(t *testing.T) {
-	s := newSynTimers(&config.Timeouts{TCPSynRetries: 2, TCPSynLinear: 1})
-	if s.retries != 3 {
-		t.Errorf("%d retries, want 3", s.retries)
+	linear := func(n int) *int { return &n }
+	const sec = time.Second
+	tests := []struct {
+		name    string
+		host    config.Timeouts
+		retries int
+		waits   []time.Duration
+	}{
+		{"both known", config.Timeouts{TCPSynRetries: 2, TCPSynLinear: linear(1)}, 3, []time.Duration{sec, sec, 2 * sec, 4 * sec}},
+		{"none linear", config.Timeouts{TCPSynRetries: 2, TCPSynLinear: linear(0)}, 2, []time.Duration{sec, 2 * sec, 4 * sec}},
+		{"unknown", config.Timeouts{}, maxSynRetries, []time.Duration{sec, sec, sec, sec, sec, 2 * sec}},
 	}
-	for n, want := range []time.Duration{time.Second, time.Second, 2 * time.Second, 4 * time.Second} {
-		if got := synTimeout(&s, n); got != int64(want) {
-			t.Errorf("time-out %d is %v, want %v", n, time.Duration(got), want)
-		}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSynTimers(&tt.host)
+			if s.retries != tt.retries {
+				t.Errorf("%d retries, want %d", s.retries, tt.retries)
+			}
+			for n, want := range tt.waits {
+				if got := synTimeout(&s, n); got != int64(want) {
+					t.Errorf("time-out %d is %v, want %v", n, time.Duration(got), want)
+				}
+			}
+		})
 	}
 }
 

@@ -43,8 +43,8 @@ type synTimers struct {
 
 func newSynTimers(t *config.Timeouts) synTimers {
 	s := synTimers{linear: 4, retries: maxSynRetries}
-	if t.TCPSynLinear != 0 {
-		s.linear = t.TCPSynLinear
+	if t.TCPSynLinear != nil {
+		s.linear = *t.TCPSynLinear
 	}
 	if t.TCPSynRetries != 0 {
 		s.retries = min(maxSynRetries, t.TCPSynRetries+s.linear)

@@ -110,23 +110,22 @@ func openTap(ns *netns.Thread, plan netcfg.NamespacePlan, off config.Offload) (*
 
 // hostTimeouts reads how the host's own TCP connects. What cannot be read
 // leaves the core's default.
-func hostTimeouts() config.Timeouts {
-	return config.Timeouts{
-		TCPSynRetries: sysctl("tcp_syn_retries"),
-		TCPSynLinear:  sysctl("tcp_syn_linear_timeouts"),
-		TCPRTOMax:     time.Duration(sysctl("tcp_rto_max_ms")) * time.Millisecond,
+func hostTimeouts() (t config.Timeouts) {
+	t.TCPSynRetries, _ = sysctl("tcp_syn_retries")
+	if n, ok := sysctl("tcp_syn_linear_timeouts"); ok {
+		t.TCPSynLinear = &n
 	}
+	rtoMaxMillis, _ := sysctl("tcp_rto_max_ms")
+	t.TCPRTOMax = time.Duration(rtoMaxMillis) * time.Millisecond
+	return t
 }
 
-// sysctl reads a number below net.ipv4 of the host; 0 if there is none.
-func sysctl(name string) int {
+// sysctl reads a number below net.ipv4 of the host; 0 and false if there is none.
+func sysctl(name string) (n int, ok bool) {
 	b, err := os.ReadFile("/proc/sys/net/ipv4/" + name)
 	if err != nil {
-		return 0
+		return 0, false
 	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil {
-		return 0
-	}
-	return n
+	n, err = strconv.Atoi(strings.TrimSpace(string(b)))
+	return n, err == nil
 }

@@ -33,9 +33,13 @@ func TestSysctl(t *testing.T) {
 	if got := hostTimeouts().TCPSynRetries; got != want {
 		t.Errorf("tcp_syn_retries: got %d, want %d", got, want)
 	}
+	linear, known := sysctl("tcp_syn_linear_timeouts")
+	if got := hostTimeouts().TCPSynLinear; (got != nil) != known || (known && *got != linear) {
+		t.Errorf("tcp_syn_linear_timeouts: got %v, want %d if known (%v)", got, linear, known)
+	}
 	for _, name := range []string{"no_such_sysctl", "tcp_rmem"} {
-		if got := sysctl(name); got != 0 {
-			t.Errorf("sysctl %s: got %d, want 0 for none or no number", name, got)
+		if got, ok := sysctl(name); ok || got != 0 {
+			t.Errorf("sysctl %s: got %d, %v, want none, for none or no number", name, got, ok)
 		}
 	}
 }
