@@ -32,7 +32,7 @@ func TestPodmanWithPorts(t *testing.T) {
 func podmanDefaults(o *daemon.Options) {
 	o.Foreground, o.Level = false, daemon.LevelQuiet
 	o.Target = daemon.Target{Netns: podmanNetns, NetnsOnly: true}
-	o.Net.ConfigNet, o.Net.NoRA, o.Net.NoMapGW = true, true, true
+	o.Net.ConfigNet, o.Net.NoMapGW = true, true
 	o.Net.DNSForward4, o.Net.MapGuestAddr4 = addr("169.254.1.1"), addr("169.254.1.2")
 }
 
@@ -122,7 +122,7 @@ func TestRootlessKitVersions(t *testing.T) {
 				" --ipv4-only --tcp-ports=none --udp-ports=none 4711",
 			func(o *daemon.Options) {
 				rootlessKitDefaults(o)
-				o.Net.ConfigNet, o.Net.NoRA = true, true
+				o.Net.ConfigNet = true
 			},
 		},
 		{
@@ -131,7 +131,7 @@ func TestRootlessKitVersions(t *testing.T) {
 				" --userns=/proc/4711/ns/user --netns=/proc/4711/root/run/user/1000/dockerd-rootless/netns",
 			func(o *daemon.Options) {
 				rootlessKitDefaults(o)
-				o.Net.ConfigNet, o.Net.NoRA, o.Net.NoMapGW, o.Net.V6 = true, true, true, true
+				o.Net.ConfigNet, o.Net.NoMapGW, o.Net.V6 = true, true, true
 				o.Target = daemon.Target{
 					Userns: "/proc/4711/ns/user", Netns: "/proc/4711/root/run/user/1000/dockerd-rootless/netns",
 				}

@@ -17,9 +17,6 @@ func (s *settings) finish(operands []string) (err error) {
 	if err := s.target(operands); err != nil {
 		return err
 	}
-	if n.ConfigNet {
-		n.NoRA = true // the namespace is configured already
-	}
 	s.opts.Forwards, err = s.forwards()
 	return err
 }

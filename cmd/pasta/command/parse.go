@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
-	"os/user"
 	"strconv"
 	"strings"
 )
@@ -104,42 +103,4 @@ func validDomain(name string) bool {
 		}
 	}
 	return true
-}
-
-// resolveIdentity looks up UID, UID:GID, LOGIN or LOGIN:GROUP. A numeric UID alone
-// stands for the same GID, a login alone for its primary group.
-func resolveIdentity(text string) (uid, gid int, err error) {
-	login, group, hasGroup := strings.Cut(text, ":")
-	if uid, err = parseInteger(login); err == nil {
-		gid = uid
-	} else if uid, gid, err = lookupLogin(login); err != nil {
-		return 0, 0, err
-	}
-	if hasGroup {
-		gid, err = lookupGroup(group)
-	}
-	return uid, gid, err
-}
-
-func lookupLogin(login string) (uid, gid int, err error) {
-	u, err := user.Lookup(login)
-	if err != nil {
-		return 0, 0, err
-	}
-	if uid, err = strconv.Atoi(u.Uid); err != nil {
-		return 0, 0, err
-	}
-	gid, err = strconv.Atoi(u.Gid)
-	return uid, gid, err
-}
-
-func lookupGroup(group string) (int, error) {
-	if gid, err := parseInteger(group); err == nil {
-		return gid, nil
-	}
-	g, err := user.LookupGroup(group)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(g.Gid)
 }

@@ -58,11 +58,11 @@ func TestOptions(t *testing.T) {
 		{"--log-size 65536", func(o *daemon.Options) { o.LogSize = 65536 }},
 		{"--log-size 0xa000", func(o *daemon.Options) { o.LogSize = 40960 }},
 		{"--log-size 0200000", func(o *daemon.Options) { o.LogSize = 65536 }},
-		{"--runas 107", func(o *daemon.Options) { o.RunAs = "107:107" }},
-		{"--runas 0", func(o *daemon.Options) { o.RunAs = "0:0" }},
-		{"--runas 0x10:8", func(o *daemon.Options) { o.RunAs = "16:8" }},
-		{"--runas root", func(o *daemon.Options) { o.RunAs = "0:0" }},
-		{"--runas root:root", func(o *daemon.Options) { o.RunAs = "0:0" }},
+		{"--runas 107", func(o *daemon.Options) { o.RunAs = &daemon.Identity{UID: 107, GID: 107} }},
+		{"--runas 0", func(o *daemon.Options) { o.RunAs = &daemon.Identity{UID: 0, GID: 0} }},
+		{"--runas 0x10:8", func(o *daemon.Options) { o.RunAs = &daemon.Identity{UID: 16, GID: 8} }},
+		{"--runas root", func(o *daemon.Options) { o.RunAs = &daemon.Identity{UID: 0, GID: 0} }},
+		{"--runas root:root", func(o *daemon.Options) { o.RunAs = &daemon.Identity{UID: 0, GID: 0} }},
 		{"-p a -p b", func(o *daemon.Options) { o.PcapFile = "b" }},
 		{"-P /tmp/pid", func(o *daemon.Options) { o.PIDFile = "/tmp/pid" }},
 
@@ -93,9 +93,9 @@ func TestOptions(t *testing.T) {
 			func(o *daemon.Options) { o.Net.OutboundIf4, o.Net.OutboundIf6 = "nosuch0", "nosuch1" },
 		},
 		{"-I abcdefghijklmno", func(o *daemon.Options) { o.Net.NsIfName = "abcdefghijklmno" }},
-		{"--config-net", func(o *daemon.Options) { o.Net.ConfigNet, o.Net.NoRA = true, true }},
+		{"--config-net", func(o *daemon.Options) { o.Net.ConfigNet = true }},
 		{"--no-copy-routes --no-copy-addrs --config-net", func(o *daemon.Options) {
-			o.Net.ConfigNet, o.Net.NoRA, o.Net.NoCopyRoutes, o.Net.NoCopyAddrs = true, true, true, true
+			o.Net.ConfigNet, o.Net.NoCopyRoutes, o.Net.NoCopyAddrs = true, true, true
 		}},
 		{"-4", func(o *daemon.Options) { o.Net.V6 = false }},
 		{"-6", func(o *daemon.Options) { o.Net.V4 = false }},

@@ -59,8 +59,8 @@ type Options struct {
 	StatsEvery time.Duration
 	// ChrootFallback: use chroot(2) where pivot_root(2) fails.
 	ChrootFallback bool
-	// RunAs is the --runas argument, empty for none.
-	RunAs string
+	// RunAs is the user to become (--runas); nil: as becomes the one who started us.
+	RunAs *Identity
 
 	Target Target
 	Net    netcfg.Options

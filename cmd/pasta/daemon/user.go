@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"os/user"
@@ -15,62 +16,62 @@ import (
 // (the kernel's overflow ID).
 const overflowID = 65534
 
-// becomeUser switches to the user that --runas asks for, and from the real root
-// to nobody: an ordinary user's rights are enough for a namespace of one's own.
-// Files named on the command line are open by then.
-func becomeUser(runAs string, log *slog.Logger) error {
-	uid, gid, err := wantedUser(runAs, log)
-	if err != nil {
-		return err
-	}
+// Identity is a user and a group by number.
+type Identity struct{ UID, GID int }
+
+// becomeUser switches to runAs, if given, and from the real root to nobody: an
+// ordinary user's rights are enough for a namespace of one's own. Files named on
+// the command line are open by then.
+func becomeUser(runAs *Identity, log *slog.Logger) error {
+	id := wantedUser(runAs, log)
 	if err := isolate.DropGroups(); err != nil {
 		return messagef("Couldn't drop supplementary groups: %s", sys.Reason(err))
 	}
-	if err := isolate.BecomeUser(uid, gid); err != nil {
-		return messagef("Couldn't change to user %d, group %d: %s", uid, gid, sys.Reason(err))
+	if err := isolate.BecomeUser(id.UID, id.GID); err != nil {
+		return messagef("Couldn't change to user %d, group %d: %s", id.UID, id.GID, sys.Reason(err))
 	}
 	return nil
 }
 
-func wantedUser(runAs string, log *slog.Logger) (uid, gid int, err error) {
+func wantedUser(runAs *Identity, log *slog.Logger) Identity {
 	switch {
-	case runAs != "":
-		return parseRunAs(runAs)
+	case runAs != nil:
+		return *runAs
 	case os.Getuid() != 0 || !isolate.InInitialUserNamespace():
-		return os.Getuid(), os.Getgid(), nil
+		return Identity{UID: os.Getuid(), GID: os.Getgid()}
 	}
 	log.Warn("Started as root, will change to nobody.")
-	if uid, gid, err = parseRunAs("nobody"); err != nil {
-		return overflowID, overflowID, nil
+	if id, err := ParseIdentity("nobody"); err == nil {
+		return id
 	}
-	return uid, gid, nil
+	return Identity{UID: overflowID, GID: overflowID}
 }
 
-// parseRunAs resolves "UID", "UID:GID", "LOGIN" or "LOGIN:GROUP". A number alone
-// is the group, too; a login alone means its primary group.
-func parseRunAs(spec string) (uid, gid int, err error) {
+// ParseIdentity resolves "UID", "UID:GID", "LOGIN" or "LOGIN:GROUP". A number
+// alone is the group, too; a login alone means its primary group.
+func ParseIdentity(spec string) (Identity, error) {
 	name, group, hasGroup := strings.Cut(spec, ":")
-	uid, gid, ok := parseUser(name)
+	id, ok := parseUser(name)
 	if ok && hasGroup {
-		gid, ok = parseGroup(group)
+		id.GID, ok = parseGroup(group)
 	}
 	if !ok {
-		return 0, 0, messagef("Invalid --runas option: %s", spec)
+		return Identity{}, fmt.Errorf("parse identity %q: no such user or group", spec)
 	}
-	return uid, gid, nil
+	return id, nil
 }
 
-func parseUser(name string) (uid, gid int, ok bool) {
-	if id, ok := parseID(name); ok {
-		return id, id, true
+func parseUser(name string) (id Identity, ok bool) {
+	if n, ok := parseID(name); ok {
+		return Identity{UID: n, GID: n}, true
 	}
 	u, err := user.Lookup(name)
 	if err != nil {
-		return 0, 0, false
+		return Identity{}, false
 	}
 	uid, okUID := parseID(u.Uid)
 	gid, okGID := parseID(u.Gid)
-	return uid, gid, okUID && okGID
+	return Identity{UID: uid, GID: gid}, okUID && okGID
 }
 
 func parseGroup(name string) (int, bool) {

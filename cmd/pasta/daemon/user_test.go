@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestParseRunAs(t *testing.T) {
+func TestParseIdentity(t *testing.T) {
 	tests := []struct {
 		name, spec string
 		uid, gid   int
@@ -32,23 +32,20 @@ func TestParseRunAs(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			uid, gid, err := parseRunAs(tt.spec)
-			if (err == nil) != tt.ok || (tt.ok && (uid != tt.uid || gid != tt.gid)) {
-				t.Fatalf("parseRunAs(%q): got %d:%d, %v, want %d:%d, ok %v", tt.spec, uid, gid, err, tt.uid, tt.gid, tt.ok)
-			}
-			if err != nil && err.Error() != "Invalid --runas option: "+tt.spec {
-				t.Errorf("error: got %q", err)
+			id, err := ParseIdentity(tt.spec)
+			if want := (Identity{UID: tt.uid, GID: tt.gid}); (err == nil) != tt.ok || id != want {
+				t.Errorf("ParseIdentity(%q): got %v, %v, want %v, ok %v", tt.spec, id, err, want, tt.ok)
 			}
 		})
 	}
 }
 
-func FuzzParseRunAs(f *testing.F) {
+func FuzzParseIdentity(f *testing.F) {
 	f.Add("0x10:root")
 	f.Add("nobody")
 	f.Fuzz(func(t *testing.T, spec string) {
-		if uid, gid, err := parseRunAs(spec); err == nil && (uid < 0 || gid < 0) {
-			t.Errorf("parseRunAs(%q): got %d:%d", spec, uid, gid)
+		if id, err := ParseIdentity(spec); err == nil && (id.UID < 0 || id.GID < 0) {
+			t.Errorf("ParseIdentity(%q): got %v", spec, id)
 		}
 	})
 }
@@ -58,8 +55,11 @@ func TestOrdinaryUserStays(t *testing.T) {
 		t.Skip("is root")
 	}
 	log, _ := newLogger(&Options{}, time.Now(), nil)
-	uid, gid, err := wantedUser("", log)
-	if err != nil || uid != os.Getuid() || gid != os.Getgid() {
-		t.Errorf("user: got %d:%d, %v, want our own", uid, gid, err)
+	if got, want := wantedUser(nil, log), (Identity{UID: os.Getuid(), GID: os.Getgid()}); got != want {
+		t.Errorf("user: got %v, want our own, %v", got, want)
+	}
+	asked := Identity{UID: 7, GID: 8}
+	if got := wantedUser(&asked, log); got != asked {
+		t.Errorf("user with --runas: got %v, want %v", got, asked)
 	}
 }
