@@ -20,8 +20,8 @@ _arguments -s -S -A '-*' \
     '*--log-file=[Log to PATH instead of the system log]:PATH:_files' \
     '*--log-size=[Cut the log file when it exceeds BYTES, at least 40960]:BYTES: ' \
     '*--runas=[Run as SPEC\: UID, UID\:GID, LOGIN or LOGIN\:GROUP]:SPEC: ' \
-    '*-p+[Capture the frames of the namespace interface to FILE]:FILE:_files' \
-    '*--pcap=[Capture the frames of the namespace interface to FILE]:FILE:_files' \
+    '*-p+[Capture the frames of the namespace interface to FILE, a regular one]:FILE:_files' \
+    '*--pcap=[Capture the frames of the namespace interface to FILE, a regular one]:FILE:_files' \
     '*-P+[Write the process ID to FILE when everything is set up]:FILE:_files' \
     '*--pid=[Write the process ID to FILE when everything is set up]:FILE:_files' \
     '*-F+[Accepted without effect\: descriptor FD of a guest, for passt]:FD: ' \

@@ -23,7 +23,7 @@ var procPath = regexp.MustCompile(`^/proc/([1-9][0-9]{0,9})/(ns|root)/`)
 // reports the end of the old process, which is an end of the namespace, too.
 func OpenOwner(path string) *os.File {
 	m := procPath.FindStringSubmatch(path)
-	if m == nil || !procIsOurs() {
+	if m == nil || !ProcIsOurs() {
 		return nil
 	}
 	pid, err := strconv.Atoi(m[1])
@@ -37,8 +37,8 @@ func OpenOwner(path string) *os.File {
 	return os.NewFile(uintptr(fd), "pidfd")
 }
 
-// procIsOurs tells whether numbers in /proc are those of our PID namespace.
-func procIsOurs() bool {
+// ProcIsOurs tells whether numbers in /proc are those of our PID namespace.
+func ProcIsOurs() bool {
 	self, err := os.Readlink("/proc/self")
 	return err == nil && self == strconv.Itoa(os.Getpid())
 }

@@ -111,3 +111,19 @@ no_directory() {
 	kill_and_wait KILL "$GUEST_PID"
 	kill_and_wait TERM "$PASTA_PID"
 }
+
+@test "procfs of another PID namespace is refused with the way out" {
+	local reason="/proc does not show this PID namespace, mount procfs there (unshare --mount-proc does)"
+	fails_with "$reason" as_user unshare -Urpf "$PASTA" --config-net -- true
+	fails_with "$reason" as_user unshare -Urpf "$PASTA" --config-net 1
+	as_user unshare -Urpf --mount-proc "$PASTA" --config-net -- true
+}
+
+@test "a capture that could block is refused, the network works without" {
+	mkfifo -m 666 "$TOPO_DIR/capture"
+	run as_user "$PASTA" --config-net -p "$TOPO_DIR/capture" -- echo works
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$output" = "Couldn't open capture file $TOPO_DIR/capture: Not a regular file
+works" ]
+}

@@ -40,7 +40,7 @@ func (s *settings) generalOptions() []option {
 		{name: "runas", set: s.runAs, usage: "Run as `SPEC`: UID, UID:GID, LOGIN or LOGIN:GROUP"},
 		{
 			name: "pcap", short: "p", set: store(&o.PcapFile), complete: CompleteFile,
-			usage: "Capture the frames of the namespace interface to `FILE`",
+			usage: "Capture the frames of the namespace interface to `FILE`, a regular one",
 		},
 		{
 			name: "pid", short: "P", set: store(&o.PIDFile), complete: CompleteFile,
@@ -101,13 +101,12 @@ func (s *settings) logSize(text string) error {
 	return nil
 }
 
-// runAs keeps the identity in numbers, so that nobody looks it up twice.
 func (s *settings) runAs(text string) error {
-	uid, gid, err := resolveIdentity(text)
+	id, err := daemon.ParseIdentity(text)
 	if err != nil {
 		return errorText("Invalid --runas option: %s", text)
 	}
-	s.opts.RunAs = fmt.Sprintf("%d:%d", uid, gid)
+	s.opts.RunAs = &id
 	return nil
 }
 

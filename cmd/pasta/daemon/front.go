@@ -71,6 +71,9 @@ func (f *front) run() int {
 // launch starts the daemon and, before it, the stub of a command. It gives the
 // pipe for the readiness message.
 func (f *front) launch() (ready *os.File, err error) {
+	if err := checkProc(&f.o.Target); err != nil {
+		return nil, err
+	}
 	if err := f.openFiles(); err != nil {
 		return nil, err
 	}
@@ -134,7 +137,7 @@ func (f *front) openFiles() error {
 		return messagef("Couldn't open PID file %s: %s", f.o.PIDFile, sys.Reason(err))
 	}
 	// A missing capture does not keep the network down.
-	if f.pcap, err = create(f.o.PcapFile); err != nil {
+	if f.pcap, err = createRegular(f.o.PcapFile); err != nil {
 		f.log.Error(fmt.Sprintf("Couldn't open capture file %s: %s", f.o.PcapFile, sys.Reason(err)))
 	}
 	return nil
@@ -160,6 +163,24 @@ func create(path string) (*os.File, error) {
 		return nil, nil
 	}
 	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, fileMode)
+}
+
+// createRegular is create for a file that writing to never blocks, as it may to a
+// pipe whose reader is slow.
+func createRegular(path string) (*os.File, error) {
+	f, err := create(path)
+	if f == nil || err != nil {
+		return f, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = message("Not a regular file")
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // startDaemon starts this program again as the daemon, in the user namespace user

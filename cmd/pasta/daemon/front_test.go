@@ -99,9 +99,6 @@ func TestWorded(t *testing.T) {
 }
 
 func TestOpenUserns(t *testing.T) {
-	if f, err := openUserns(""); f != nil || err != nil {
-		t.Errorf("none: got %v, %v, want nil", f, err)
-	}
 	if f, err := openUserns("/proc/self/ns/user"); f != nil || err != nil {
 		t.Errorf("our own: got %v, %v, want nil, as it cannot be joined", f, err)
 	}
@@ -138,6 +135,40 @@ func TestCreateTruncates(t *testing.T) {
 	}
 	if f, err := create(""); f != nil || err != nil {
 		t.Errorf("no path: got %v, %v, want nil", f, err)
+	}
+}
+
+func TestCreateRegular(t *testing.T) {
+	dir := t.TempDir()
+	fifo := filepath.Join(dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ name, path, want string }{
+		{"new", filepath.Join(dir, "new"), "<nil>"},
+		{"FIFO", fifo, "Not a regular file"},
+		{"device", os.DevNull, "Not a regular file"},
+		{"none", "", "<nil>"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f, err := createRegular(tt.path)
+			if got := fmt.Sprint(err); got != tt.want {
+				t.Errorf("error: got %s, want %s", got, tt.want)
+			}
+			if want := tt.name == "new"; (f != nil) != want {
+				t.Errorf("file: got %v, want one: %v", f, want)
+			}
+			closeFile(f)
+		})
+	}
+}
+
+func TestCheckProc(t *testing.T) {
+	for _, target := range []Target{{Spawn: true}, {PID: 1}, {Netns: "/run/netns/x"}} {
+		if err := checkProc(&target); err != nil {
+			t.Errorf("procfs of our own for %+v: got %v, want nil", target, err)
+		}
 	}
 }
 

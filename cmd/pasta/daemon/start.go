@@ -13,10 +13,10 @@ import (
 // selfExe is this program, whatever happens to its file.
 const selfExe = "/proc/self/exe"
 
-// openUserns opens a user namespace to be joined. It gives nil for an empty path
-// and for our own namespace, which setns(2) refuses to join once more.
+// openUserns opens a user namespace to be joined. It gives nil for our own one,
+// which setns(2) refuses to join once more.
 func openUserns(path string) (*os.File, error) {
-	if path == "" || netns.Same(path, "/proc/self/ns/user") {
+	if netns.Same(path, "/proc/self/ns/user") {
 		return nil, nil
 	}
 	f, err := os.Open(path)
@@ -24,6 +24,18 @@ func openUserns(path string) (*os.File, error) {
 		return nil, messagef("Couldn't open user namespace %s: %s", path, sys.Reason(err))
 	}
 	return f, nil
+}
+
+// checkProc finds out whether /proc is of use. We need ourselves in it and, except for a target known by its path, other processes
+// under the numbers by which we know them.
+func checkProc(t *Target) error {
+	if netns.ProcIsOurs() {
+		return nil
+	}
+	if _, err := os.Stat("/proc/self/"); err == nil && t.Netns != "" {
+		return nil
+	}
+	return message("/proc does not show this PID namespace, mount procfs there (unshare --mount-proc does)")
 }
 
 // openOuter opens the user namespace around that of process pid.

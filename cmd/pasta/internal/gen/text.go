@@ -42,9 +42,12 @@ func exitStatus() []entry {
 
 func signals() []entry {
 	return []entry{
-		{"SIGTERM, SIGQUIT", "Exit at once with status 0. A command keeps running without network."},
-		{"SIGHUP, SIGINT", "Default action, unless they were ignored when pasta started."},
-		{"SIGPIPE", "Ignored."},
+		{"SIGTERM, SIGQUIT", "Exit with status 0, after at most a second to deliver what is under way; " +
+			"at the second signal at once. A command keeps running without network."},
+		{"SIGHUP, SIGINT", "The same, but end by the signal. No effect if they were ignored when pasta started."},
+		{"SIGHUP, SIGINT, SIGQUIT from the terminal", "With a command that runs in the foreground of that terminal, " +
+			"a matter of the command: if it does not handle the signal it ends, and pasta with it."},
+		{"SIGPIPE, SIGUSR1", "No effect."},
 	}
 }
 
