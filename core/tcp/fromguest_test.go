@@ -129,12 +129,19 @@ func TestHostFailsInTheMiddleOfABatch(t *testing.T) {
 				p.batchOf(append(list, behind.seg(n)))
 				p.expectGone()
 				got := p.got()
-				if len(got) == 0 || got[0] != (seg{flags: rst | ack, seq: 1, ack: 1}) {
-					t.Fatalf("guest got %+v, want RST first", got)
+				if behind.name == "RST" && n == 1 { // nothing was written before
+					if len(got) != 0 {
+						t.Errorf("guest that has reset got %+v", got)
+					}
+					return
 				}
-				for _, s := range got[1:] {
-					if s.flags != rst || s.seq != 1 && s.seq != behind.seg(n).ack {
-						t.Errorf("guest got %+v after RST", s)
+				last := len(got) - 1
+				if last < 0 || got[last] != (seg{flags: rst | ack, seq: 1, ack: 1}) {
+					t.Fatalf("guest got %+v, want RST", got)
+				}
+				for _, s := range got[:last] { // nothing of it is acknowledged
+					if s.flags != ack || s.seq != 1 || s.ack != 1 {
+						t.Errorf("guest got %+v before RST", s)
 					}
 				}
 				checkFreeSlots(t, p.h)

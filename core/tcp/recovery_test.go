@@ -86,7 +86,10 @@ func TestResetWhileGoingBack(t *testing.T) {
 	p.advance(time.Duration(c.rtxAt - p.Now))
 	p.expect(data(1, 1, all[:2000]))
 	p.hostResets()
-	p.await(seg{flags: rst | ack, seq: 3001, ack: 1})
+	p.turn(100 * time.Millisecond)
+	p.expect()
+	p.send(pureAck(1, 1001))
+	p.await(data(2001, 1, all[2000:]), seg{flags: rst | ack, seq: 3001, ack: 1})
 }
 
 func TestFastRetransmit(t *testing.T) {

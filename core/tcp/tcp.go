@@ -164,7 +164,7 @@ func (h *Handler) settle(i uint32, c *conn) {
 	if h.mayTransmit(c) && !h.toGuest(i, c) {
 		return
 	}
-	if c.has(hostErr) && !c.has(queued) && !h.hostStands(i, c) {
+	if c.has(hostErr) && !c.owesGuest() && !h.hostStands(i, c) {
 		return
 	}
 	if c.has(ackNow) {
