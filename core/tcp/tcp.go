@@ -15,6 +15,7 @@ package tcp
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/flow"
@@ -224,6 +225,19 @@ func (h *Handler) RunBacklog(now int64) {
 		}
 	}
 	h.backlog = h.backlog[:0]
+}
+
+// receiving is for how long after data from the guest more of it is waited for.
+const receiving = int64(50 * time.Millisecond)
+
+// Receiving tells whether a guest's data is under way: held for a host socket, waiting
+// in the guest for room in one, or coming in.
+func (h *Handler) Receiving(now int64) (busy bool) {
+	h.table.All(func(i uint32) {
+		c := &h.conns[i]
+		busy = busy || c.held > 0 || c.state.takesData() && (c.has(wantOut) || now-c.lastData < receiving)
+	})
+	return busy
 }
 
 // Close ends every connection, with RST where the guest has not closed its side,
