@@ -14,7 +14,7 @@ import (
 // connected is a guest with an established connection to a listener of the test.
 func connected(t *testing.T) (*scriptedGuest, *net.TCPConn) {
 	t.Helper()
-	fam := families()[0]
+	fam := coretest.Families[0]
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -22,8 +22,8 @@ func connected(t *testing.T) (*scriptedGuest, *net.TCPConn) {
 	defer l.Close()
 	g := &scriptedGuest{
 		fixture: newFixture(t, testConfig(), coretest.AllFeatures), seq: 1000,
-		guest: netip.AddrPortFrom(fam.guest, 4000),
-		peer:  netip.AddrPortFrom(fam.gateway, l.Addr().(*net.TCPAddr).AddrPort().Port()),
+		guest: netip.AddrPortFrom(fam.Guest, 4000),
+		peer:  netip.AddrPortFrom(fam.Gateway, l.Addr().(*net.TCPAddr).AddrPort().Port()),
 	}
 	g.send(packet.SYN, nil)
 	g.wait("SYN-ACK", packet.SYN|packet.ACK, 0)
@@ -65,7 +65,7 @@ func TestStopReadsTheTap(t *testing.T) {
 	h := packet.TCPHeader{Seq: g.seq, Ack: g.next, Flags: packet.ACK | packet.FIN, Window: 65535, WScale: -1}
 	g.dev.Inject(coretest.TCP(g.guest, g.peer, h, []byte("last words")))
 	g.runOut()
-	g.close()
+	g.closeFlows()
 	if b, err := io.ReadAll(c); err != nil || string(b) != "last words" {
 		t.Errorf("host got %q, %v", b, err)
 	}

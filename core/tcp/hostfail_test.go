@@ -45,7 +45,7 @@ func TestAnswerBeyondWindowComesBeforeReset(t *testing.T) {
 
 // fillHost sends from the guest until n bytes are held, and returns how much.
 func fillHost(p *peer, c *conn, n uint32) (sent int) {
-	p.t.Helper()
+	p.T.Helper()
 	for range 10000 {
 		if c.held >= n {
 			return sent
@@ -55,7 +55,7 @@ func fillHost(p *peer, c *conn, n uint32) (sent int) {
 		sent = int(c.rcvNxt-p.iss) - 1
 		p.got()
 	}
-	p.t.Fatalf("%d bytes held after %d", c.held, sent)
+	p.T.Fatalf("%d bytes held after %d", c.held, sent)
 	return 0
 }
 
@@ -67,9 +67,9 @@ func TestNoSpinForKernelMemory(t *testing.T) {
 	shrinkSendBuffer(t, c)
 	sent := fillHost(p, c, 1)
 	for range 3 { // as if there were room
-		p.h.FromSock(i, p.h.table.Gen(i), loop.Out, p.now)
-		if c.outAt != p.now+outRetry || !c.has(wantOut) {
-			t.Fatalf("next try at %d, waiting %v", c.outAt-p.now, c.has(wantOut))
+		p.h.FromSock(i, p.h.table.Gen(i), loop.Out, p.Now)
+		if c.outAt != p.Now+outRetry || !c.has(wantOut) {
+			t.Fatalf("next try at %d, waiting %v", c.outAt-p.Now, c.has(wantOut))
 		}
 		p.advance(2 * time.Millisecond)
 	}
