@@ -65,7 +65,7 @@ func TestStopReadsTheTap(t *testing.T) {
 	h := packet.TCPHeader{Seq: g.seq, Ack: g.next, Flags: packet.ACK | packet.FIN, Window: 65535, WScale: -1}
 	g.dev.Inject(coretest.TCP(g.guest, g.peer, h, []byte("last words")))
 	g.runOut()
-	g.closeFlows()
+	g.tcp.Close()
 	if b, err := io.ReadAll(c); err != nil || string(b) != "last words" {
 		t.Errorf("host got %q, %v", b, err)
 	}
