@@ -160,7 +160,11 @@ func TestRoomIsWatchedWhereTheWindowIsTight(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := newEnv(t, tt.setup)
-			l := hostListener(t, "127.0.0.1", 0)
+			rcvbuf := 0
+			if tt.slow {
+				rcvbuf = 4096
+			}
+			l := hostListener(t, "127.0.0.1", rcvbuf)
 			p := e.newPeer(portOf(l.Addr()))
 			p.shift = tt.shift
 			p.connect(l)
