@@ -54,18 +54,17 @@ type Handler struct {
 	listeners flow.Slots[listener]
 	paused    int64 // when listeners that ran out of descriptors are tried again; 0: none
 
-	peekBuf  []byte // scratch for payload to the guest
-	skipLen  int    // bytes of peekBuf for skipping, where SO_PEEK_OFF is missing
-	pool     pool
-	dirty    []uint32 // connections touched in this batch
-	backlog  []uint32 // readable connections that used up their share of a turn
-	writing  uint32   // connection that out belongs to
-	out      sys.Iovecs
-	now      int64
-	hdr      packet.TCPHeader // scratch
-	tx       tap.Tx           // scratch
-	icmpRoom []byte           // scratch for ICMP errors
-	limit    ackLimit
+	peekBuf []byte // scratch for payload to the guest
+	skipLen int    // bytes of peekBuf for skipping, where SO_PEEK_OFF is missing
+	pool    pool
+	dirty   []uint32 // connections touched in this batch
+	backlog []uint32 // readable connections that used up their share of a turn
+	writing uint32   // connection that out belongs to
+	out     sys.Iovecs
+	now     int64
+	hdr     packet.TCPHeader // scratch
+	tx      tap.Tx           // scratch
+	limit   ackLimit
 
 	refusedAt, linkDelay int64 // the link's last refusal, and how long it is left alone
 	syn                  synTimers
@@ -112,7 +111,6 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 		backlog:   make([]uint32, 0, o.MaxFlows),
 		writing:   flow.None,
 		out:       sys.NewIovecs(maxBatch),
-		icmpRoom:  make([]byte, packet.MaxICMPError),
 	}
 	h.syn = newSynTimers(&cfg.Timeouts)
 	if h.rtoMax = int64(cfg.Timeouts.TCPRTOMax); h.rtoMax == 0 {

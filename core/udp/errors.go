@@ -57,12 +57,11 @@ func (h *Handler) passError(i uint32, e *sys.ExtendedErr, payload []byte) {
 	}
 	var head [packet.UDPLen]byte
 	packet.PutUDP(head[:], k.GuestPort, k.PeerPort, len(payload))
-	csumOff, etherType := -1, uint16(packet.EtherTypeIP4)
+	csumOff := -1
 	if !k.Guest.Is4() { // UDP over IPv6 must have a checksum (RFC 8200 section 8.1)
-		csumOff, etherType = packet.UDPCsumOff, packet.EtherTypeIP6
+		csumOff = packet.UDPCsumOff
 	}
-	n := packet.PutICMPError(h.errBuf[:], &msg, head[:], payload, csumOff)
-	if errno := h.link.SendPacket(h.link.GuestMAC(), etherType, h.errBuf[:n]); errno == 0 {
+	if errno := h.link.SendError(&msg, head[:], payload, csumOff); errno == 0 {
 		h.Stats.HostErrors++
 	}
 }
