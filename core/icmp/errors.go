@@ -13,22 +13,12 @@ const idOff = 4
 
 // fromErrQueue passes the ICMP errors that requests of flow i met to the guest.
 func (h *Handler) fromErrQueue(i uint32) {
-	fd := h.flows[i].fd
-	n, errno := h.in.Recv(fd, recvSlots, sys.MsgErrQueue)
-	if errno != 0 {
-		n = 0
-	}
-	for m := range n {
+	for m := range h.in.RecvErrors(h.flows[i].fd) {
 		var c sys.Control
 		h.in.Control(m, &c)
 		if c.HasErr {
 			h.passError(i, &c.Err, h.in.Payload(m))
 		}
-	}
-	if n < recvSlots {
-		// An error without details, for which the queue had no room, would
-		// otherwise be reported for ever.
-		_ = sys.SocketError(fd)
 	}
 }
 
