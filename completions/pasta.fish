@@ -58,7 +58,7 @@ complete -c pasta -s T -l tcp-ns -x -d 'Forward TCP ports of the namespace to th
 complete -c pasta -s U -l udp-ns -x -d 'Forward UDP ports of the namespace to the host: SPEC, only none is supported yet'
 complete -c pasta -l freebind -d 'Let forwards listen on addresses that the host does not have'
 complete -c pasta -l no-splice -d 'Deliver connections from the host\'s loopback through the interface'
-complete -c pasta -l host-lo-to-ns-lo -d 'Deliver connections from the host\'s loopback to that of the namespace (not supported yet)'
+complete -c pasta -l host-lo-to-ns-lo -d 'Deliver connections from the host\'s loopback to that of the namespace'
 complete -c pasta -l netns -r -F -a '(command ls /run/netns 2>/dev/null)' -d 'Connect the network namespace PATH|NAME (names are below /run/netns)'
 complete -c pasta -l userns -r -F -d 'Join the user namespace PATH first'
 complete -c pasta -l netns-only -d 'Neither join nor create a user namespace, implied by --netns without --userns'

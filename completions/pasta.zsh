@@ -91,7 +91,7 @@ _arguments -s -S -A '-*' \
     '*--udp-ns=[Forward UDP ports of the namespace to the host\: SPEC, only none is supported yet]:SPEC: ' \
     '*--freebind[Let forwards listen on addresses that the host does not have]' \
     '*--no-splice[Deliver connections from the host'\''s loopback through the interface]' \
-    '*--host-lo-to-ns-lo[Deliver connections from the host'\''s loopback to that of the namespace (not supported yet)]' \
+    '*--host-lo-to-ns-lo[Deliver connections from the host'\''s loopback to that of the namespace]' \
     '*--netns=[Connect the network namespace PATH|NAME (names are below /run/netns)]:PATH|NAME:_pasta_netns' \
     '*--userns=[Join the user namespace PATH first]:PATH:_files' \
     '*--netns-only[Neither join nor create a user namespace, implied by --netns without --userns]' \

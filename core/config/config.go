@@ -43,6 +43,9 @@ type Config struct {
 	// may come and go at run time (see the engine).
 	Listen []Listener
 
+	// Bypass tells which flows go from socket to socket without the tap.
+	Bypass fwd.Bypass
+
 	// Timeouts of idle flows.
 	Timeouts Timeouts
 	// Offload switches of the tap. All true unless the user turned them off.

@@ -12,6 +12,7 @@ func (c *Config) Map() *fwd.Map {
 		V4:           c.V4.familyMap(),
 		V6:           c.V6.familyMap(),
 		OurLinkLocal: packet.AddrFrom(c.OurLinkLocal),
+		Bypass:       c.Bypass,
 	}
 }
 

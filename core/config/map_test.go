@@ -17,6 +17,7 @@ func TestMapCarriesEveryField(t *testing.T) {
 			DNSForward: a(6), DNSHost: a(7), Outbound: a(8), OutboundIf: "eth0", Scope: 9,
 		},
 		OurLinkLocal: netip.MustParseAddr("fe80::1"),
+		Bypass:       fwd.Bypass{Inbound: true, SameLoopback: true, Only: true},
 	}
 	want := fwd.Map{
 		V4: fwd.FamilyMap{
@@ -24,6 +25,7 @@ func TestMapCarriesEveryField(t *testing.T) {
 			DNSForward: m(6), DNSHost: m(7), Outbound: m(8), OutboundIf: "eth0", Scope: 9,
 		},
 		OurLinkLocal: packet.AddrFrom(netip.MustParseAddr("fe80::1")),
+		Bypass:       fwd.Bypass{Inbound: true, SameLoopback: true, Only: true},
 	}
 	if got := *c.Map(); got != want {
 		t.Errorf("Map() = %+v, want %+v", got, want)

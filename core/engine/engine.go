@@ -21,6 +21,7 @@ import (
 	"github.com/pasta-net/pasta/core/neigh"
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/pcap"
+	"github.com/pasta-net/pasta/core/splice"
 	"github.com/pasta-net/pasta/core/tap"
 	"github.com/pasta-net/pasta/core/tcp"
 	"github.com/pasta-net/pasta/core/udp"
@@ -36,6 +37,8 @@ type Options struct {
 	// Device is the link to the guest; Close closes it.
 	Device tap.Device
 	Log    *slog.Logger
+	// Sockets of the target namespace, for the bypass; nil: there is none.
+	Sockets splice.Sockets
 	// Pcap receives a capture of the tap; nil: none. The caller closes it.
 	Pcap *os.File
 	// StatsEvery has event counters logged at most so often; 0: never.
@@ -56,9 +59,11 @@ type Engine struct {
 	udp   *udp.Handler
 	icmp  *icmp.Handler
 
+	splice *splice.TCP
+
 	slots   [batchLen][]byte
 	packets [batchLen]packet.Packet
-	drain   drain
+	stop    bool
 	done    chan struct{} // closed at the end of the run
 
 	reporter reporter
@@ -87,7 +92,7 @@ func New(o Options) (*Engine, error) {
 	for i := range e.slots {
 		e.slots[i] = make([]byte, tap.RecvLen)
 	}
-	e.handlers()
+	e.handlers(o.Sockets)
 	if err := e.watch(o); err != nil {
 		lp.Close()
 		return nil, err
@@ -95,10 +100,14 @@ func New(o Options) (*Engine, error) {
 	return e, nil
 }
 
-func (e *Engine) handlers() {
+func (e *Engine) handlers(sockets splice.Sockets) {
 	e.neigh = neigh.New(e.cfg, e.link, e.log)
 	e.dhcp = dhcp.New(e.cfg, e.link, e.log)
-	e.tcp = tcp.New(e.cfg, e.nat, e.link, e.loop, e.log, tcp.Options{})
+	e.splice = splice.NewTCP(e.loop, sockets, splice.Options{})
+	if sockets != nil {
+		sockets.Notify(func() { e.loop.Post(e.resume) })
+	}
+	e.tcp = tcp.New(e.cfg, e.nat, e.link, e.loop, e.log, tcp.Options{Splice: e.splice})
 	e.udp = udp.New(e.cfg, e.nat, e.link, e.loop, e.log)
 	e.icmp = icmp.New(e.cfg, e.nat, e.link, e.loop, e.log)
 }
@@ -133,13 +142,16 @@ func (e *Engine) Run() error {
 	defer runtime.UnlockOSThread()
 	defer e.closeFlows()
 	e.neigh.Start(e.loop.Now())
-	for !e.finished() {
+	for !e.stop {
 		if err := e.turn(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// Stop ends Run. Any goroutine may call it.
+func (e *Engine) Stop() { e.loop.Post(func() { e.stop = true }) }
 
 // turn is one round of the loop: wait, dispatch, timers, and the work that
 // connections put off so that others got their turn.
@@ -149,7 +161,6 @@ func (e *Engine) turn() error {
 		return err
 	}
 	now := e.loop.Now()
-	e.drain.heard = false
 	for _, ev := range events {
 		if err := e.dispatch(ev, now); err != nil {
 			return err
@@ -157,6 +168,7 @@ func (e *Engine) turn() error {
 	}
 	e.expire(now)
 	e.tcp.RunBacklog(now)
+	e.splice.RunBacklog(now)
 	e.flush(now)
 	e.report(now)
 	return nil
@@ -164,13 +176,11 @@ func (e *Engine) turn() error {
 
 // deadline is when the next turn has to come, events or not.
 func (e *Engine) deadline() int64 {
-	if e.tcp.Backlog() {
+	if e.tcp.Backlog() || e.splice.Backlog() {
 		return 0
 	}
-	if e.drain.until != 0 {
-		return e.drain.deadline(e.loop.Now())
-	}
-	return min(e.tcp.NextDeadline(), e.udp.NextDeadline(), e.icmp.NextDeadline(), e.neigh.NextDeadline(), e.reporter.next)
+	return min(e.tcp.NextDeadline(), e.udp.NextDeadline(), e.icmp.NextDeadline(), e.splice.NextDeadline(),
+		e.neigh.NextDeadline(), e.reporter.next)
 }
 
 func (e *Engine) expire(now int64) {
@@ -183,6 +193,9 @@ func (e *Engine) expire(now int64) {
 	if e.icmp.NextDeadline() <= now {
 		e.icmp.Expire(now)
 	}
+	if e.splice.NextDeadline() <= now {
+		e.splice.Expire(now)
+	}
 	if e.neigh.NextDeadline() <= now {
 		e.neigh.Expire(now)
 	}
@@ -192,7 +205,6 @@ func (e *Engine) dispatch(ev loop.Event, now int64) error {
 	t := ev.Token
 	switch t.Kind() {
 	case loop.KindTap:
-		e.drain.heard = true
 		return e.fromTap(ev.Bits, now)
 	case loop.KindTCP:
 		e.tcp.FromSock(t.Index(), t.Gen(), ev.Bits, now)
@@ -204,11 +216,16 @@ func (e *Engine) dispatch(ev loop.Event, now int64) error {
 		e.udp.FromListener(t.Index(), t.Gen(), ev.Bits, now)
 	case loop.KindICMP:
 		e.icmp.FromSock(t.Index(), t.Gen(), ev.Bits, now)
+	case loop.KindSplice:
+		e.splice.FromSock(t.Index(), t.Gen(), ev.Bits, now)
 	case loop.KindWake:
 		e.loop.RunInbox()
 	}
 	return nil
 }
+
+// resume goes on with what waited for sockets of the namespace.
+func (e *Engine) resume() { e.splice.Resume(e.loop.Now()) }
 
 func (e *Engine) flush(now int64) {
 	e.tcp.Flush(now)
@@ -220,6 +237,7 @@ func (e *Engine) closeFlows() {
 	e.tcp.Close()
 	e.udp.Close()
 	e.icmp.Close()
+	e.splice.Close()
 }
 
 // Close closes the device, after Run has returned. The kernel takes tens of

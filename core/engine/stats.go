@@ -42,7 +42,7 @@ func (e *Engine) report(now int64) {
 
 // counters are the lines of one report.
 func (e *Engine) counters() []string {
-	l, t, u, i := &e.link.Stats, &e.tcp.Stats, &e.udp.Stats, &e.icmp.Stats
+	l, t, u, i, s := &e.link.Stats, &e.tcp.Stats, &e.udp.Stats, &e.icmp.Stats, &e.splice.Stats
 	lines := []string{
 		fmt.Sprintf("Frames: %d from guest (%d bytes), %d to guest (%d bytes), %d refused by the tap",
 			l.FromGuest, l.FromGuestBytes, l.ToGuest, l.ToGuestBytes, l.SendErrors),
@@ -54,6 +54,8 @@ func (e *Engine) counters() []string {
 			e.udp.Len(), u.Flows, u.Recycled, u.ToHost, u.ToGuest, u.HostErrors, u.GuestErrors),
 		fmt.Sprintf("ICMP: %d flows now, %d opened, %d requests, %d replies, %d errors to guest",
 			e.icmp.Len(), i.Flows, i.Requests, i.Replies, i.HostErrors),
+		fmt.Sprintf("Bypass, TCP: %d flows now, %d opened, %d refused, %d reset, %d bytes",
+			e.splice.Len(), s.Opened, s.Refused, s.Reset, s.Bytes),
 		"Dropped from guest: " + drops(&l.Drops),
 		"Dropped from host, UDP: " + drops(&u.HostDrops),
 		"Dropped from host, ICMP: " + drops(&i.HostDrops),

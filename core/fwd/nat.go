@@ -32,6 +32,8 @@ type Map struct {
 	// OurLinkLocal stands in for host-side IPv6 clients that the guest could
 	// not answer, if there is no gateway.
 	OurLinkLocal packet.Addr
+	// Bypass tells which flows need no translation.
+	Bypass Bypass
 
 	seen4, seen6, seenLinkLocal packet.Addr
 }

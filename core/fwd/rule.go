@@ -47,6 +47,14 @@ const (
 	NumPifs
 )
 
+// Other is the pif on which flows of a listener on p end that bypass the tap.
+func (p Pif) Other() Pif {
+	if p == Host {
+		return Splice
+	}
+	return Host
+}
+
 // String returns the name used in summaries, errors and by the control client.
 func (p Pif) String() string {
 	switch p {

@@ -13,12 +13,22 @@ const idOff = 4
 
 // fromErrQueue passes the ICMP errors that requests of flow i met to the guest.
 func (h *Handler) fromErrQueue(i uint32) {
-	for m := range h.in.RecvErrors(h.flows[i].fd) {
+	fd := h.flows[i].fd
+	n, errno := h.in.Recv(fd, recvSlots, sys.MsgErrQueue)
+	if errno != 0 {
+		n = 0
+	}
+	for m := range n {
 		var c sys.Control
 		h.in.Control(m, &c)
 		if c.HasErr {
 			h.passError(i, &c.Err, h.in.Payload(m))
 		}
+	}
+	if n < recvSlots {
+		// An error without details, for which the queue had no room, would
+		// otherwise be reported for ever.
+		_ = sys.SocketError(fd)
 	}
 }
 
@@ -33,9 +43,9 @@ func (h *Handler) unreachable(i uint32, request []byte, errno syscall.Errno) {
 func (h *Handler) passError(i uint32, e *sys.ExtendedErr, request []byte) {
 	k := h.table.Key(i)
 	msg := packet.ICMPError{Dst: k.Guest, Peer: k.Peer, Proto: packet.ProtoICMPv6}
-	typ := uint8(packet.ICMPv6EchoRequest)
+	typ, etherType := uint8(packet.ICMPv6EchoRequest), uint16(packet.EtherTypeIP6)
 	if k.Guest.Is4() {
-		msg.Proto, typ = packet.ProtoICMP, packet.ICMPEchoRequest
+		msg.Proto, typ, etherType = packet.ProtoICMP, packet.ICMPEchoRequest, packet.EtherTypeIP4
 	}
 	if !h.nat.HostError(e, h.flows[i].host, &msg) {
 		return
@@ -48,7 +58,8 @@ func (h *Handler) passError(i uint32, e *sys.ExtendedErr, request []byte) {
 		payload = m.Payload()
 	}
 	binary.BigEndian.PutUint16(head[idOff:], k.GuestPort)
-	if errno := h.link.SendError(&msg, head[:], payload, packet.ICMPCsumOff); errno == 0 {
+	n := packet.PutICMPError(h.errBuf[:], &msg, head[:], payload, packet.ICMPCsumOff)
+	if errno := h.link.SendPacket(h.link.GuestMAC(), etherType, h.errBuf[:n]); errno == 0 {
 		h.Stats.HostErrors++
 	}
 }

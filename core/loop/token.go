@@ -13,6 +13,8 @@ const (
 	KindUDP
 	KindUDPListen
 	KindICMP
+	KindSplice
+	KindSpliceUDP
 )
 
 // Token is the user data of a descriptor in epoll: kind, generation and index, so

@@ -26,11 +26,10 @@ func (h *Handler) hostFailed(i uint32, c *conn, errno syscall.Errno) {
 }
 
 // hostStands looks at a host socket that reported an error, after the guest was sent
-// all that came before. False: it has failed, and the connection is gone.
+// what could be. False: it has failed, and the connection is gone.
 func (h *Handler) hostStands(i uint32, c *conn) bool {
 	c.clear(hostErr)
-	// The write that failed has consumed the socket's error.
-	if errno := sys.SocketError(c.fd32()); errno != 0 || c.has(writeFailed) {
+	if errno := sys.SocketError(c.fd32()); errno != 0 {
 		h.hostFailed(i, c, errno)
 		return false
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/flow"
+	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/core/loop"
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/sys"
@@ -55,7 +56,7 @@ func (h *Handler) FromListener(i uint32, gen uint16, now int64) {
 	}
 	h.now = now
 	for range acceptBatch {
-		if h.table.Len() == h.table.Cap() {
+		if l.Pif == fwd.Host && h.table.Len() == h.table.Cap() {
 			h.pause(i, l)
 			return
 		}
@@ -101,6 +102,9 @@ func (h *Handler) watchListener(i uint32, l *listener, bits uint32) {
 // address where the guest can answer that.
 func (h *Handler) accepted(l *listener, fd int, peer *sys.SockAddr) {
 	addr, port := peer.AddrPort()
+	if h.divert(l, fd, addr) {
+		return
+	}
 	key := flow.Key{GuestPort: l.TargetPort(), PeerPort: port}
 	var ok bool
 	if key.Peer, ok = h.nat.GuestSource(packet.Addr(addr)); ok {

@@ -15,7 +15,6 @@ package tcp
 
 import (
 	"log/slog"
-	"time"
 
 	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/flow"
@@ -34,6 +33,9 @@ type Options struct {
 	// HeldChunks is the size of the pool for data that a host socket did not
 	// take at once, in chunks of 64 KiB (128).
 	HeldChunks int
+	// Splice carries the connections that bypass the tap. It is needed for
+	// listeners in the namespace, and where the configuration has a bypass.
+	Splice Splicer
 
 	// noPeekOff does without SO_PEEK_OFF, as kernels before 6.9 have to.
 	noPeekOff bool
@@ -51,20 +53,22 @@ type Handler struct {
 	table     *flow.Table
 	conns     []conn
 	deadlines *flow.Deadlines
+	splice    Splicer
 	listeners flow.Slots[listener]
 	paused    int64 // when listeners that ran out of descriptors are tried again; 0: none
 
-	peekBuf []byte // scratch for payload to the guest
-	skipLen int    // bytes of peekBuf for skipping, where SO_PEEK_OFF is missing
-	pool    pool
-	dirty   []uint32 // connections touched in this batch
-	backlog []uint32 // readable connections that used up their share of a turn
-	writing uint32   // connection that out belongs to
-	out     sys.Iovecs
-	now     int64
-	hdr     packet.TCPHeader // scratch
-	tx      tap.Tx           // scratch
-	limit   ackLimit
+	peekBuf  []byte // scratch for payload to the guest
+	skipLen  int    // bytes of peekBuf for skipping, where SO_PEEK_OFF is missing
+	pool     pool
+	dirty    []uint32 // connections touched in this batch
+	backlog  []uint32 // readable connections that used up their share of a turn
+	writing  uint32   // connection that out belongs to
+	out      sys.Iovecs
+	now      int64
+	hdr      packet.TCPHeader // scratch
+	tx       tap.Tx           // scratch
+	icmpRoom []byte           // scratch for ICMP errors
+	limit    ackLimit
 
 	refusedAt, linkDelay int64 // the link's last refusal, and how long it is left alone
 	syn                  synTimers
@@ -101,7 +105,7 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 		o.HeldChunks = 128
 	}
 	h := &Handler{
-		cfg: cfg, nat: nat, link: link, loop: lp, log: log,
+		cfg: cfg, nat: nat, link: link, loop: lp, log: log, splice: o.Splice,
 		binder:    hostsock.NewBinder(nat, log, "TCP"),
 		table:     flow.NewTable(o.MaxFlows),
 		conns:     make([]conn, o.MaxFlows),
@@ -111,6 +115,7 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 		backlog:   make([]uint32, 0, o.MaxFlows),
 		writing:   flow.None,
 		out:       sys.NewIovecs(maxBatch),
+		icmpRoom:  make([]byte, packet.MaxICMPError),
 	}
 	h.syn = newSynTimers(&cfg.Timeouts)
 	if h.rtoMax = int64(cfg.Timeouts.TCPRTOMax); h.rtoMax == 0 {
@@ -163,7 +168,7 @@ func (h *Handler) settle(i uint32, c *conn) {
 	if h.mayTransmit(c) && !h.toGuest(i, c) {
 		return
 	}
-	if c.has(hostErr) && !c.owesGuest() && !h.hostStands(i, c) {
+	if c.has(hostErr) && !c.has(queued) && !h.hostStands(i, c) {
 		return
 	}
 	if c.has(ackNow) {
@@ -223,19 +228,6 @@ func (h *Handler) RunBacklog(now int64) {
 		}
 	}
 	h.backlog = h.backlog[:0]
-}
-
-// receiving is for how long after data from the guest more of it is waited for.
-const receiving = int64(50 * time.Millisecond)
-
-// Receiving tells whether a guest's data is under way: held for a host socket, waiting
-// in the guest for room in one, or coming in.
-func (h *Handler) Receiving(now int64) (busy bool) {
-	h.table.All(func(i uint32) {
-		c := &h.conns[i]
-		busy = busy || c.held > 0 || c.state.takesData() && (c.has(wantOut) || now-c.lastData < receiving)
-	})
-	return busy
 }
 
 // Close ends every connection, with RST where the guest has not closed its side,

@@ -139,7 +139,6 @@ misused() {
     refused "not supported yet: --tcp-ports auto" -t auto
     refused "not supported yet: --udp-ports all" -u all
     refused "not supported yet: --tcp-ns auto" -T auto
-    refused "not supported yet: --host-lo-to-ns-lo" --host-lo-to-ns-lo --version
     refused "not supported yet: --conf-path" --conf-path=/dev/null --version
     refused "not supported yet: --splice-only" --splice-only
 }

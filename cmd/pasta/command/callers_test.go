@@ -126,6 +126,14 @@ func TestRootlessKitVersions(t *testing.T) {
 			},
 		},
 		{
+			"3.0 with implicit loopback", "--stderr --ns-ifname=tap0 --mtu=65520 --config-net" + rootlessKitNet +
+				" --ipv4-only --tcp-ports=none --udp-ports=none --host-lo-to-ns-lo 4711",
+			func(o *daemon.Options) {
+				rootlessKitDefaults(o)
+				o.Net.ConfigNet, o.Bypass.SameLoopback = true, true
+			},
+		},
+		{
 			"3.1 detached", "--stderr --ns-ifname=tap0 --mtu=65520 --config-net" + rootlessKitNet +
 				" --no-map-gw --tcp-ns=none --udp-ns=none --tcp-ports=none --udp-ports=none" +
 				" --userns=/proc/4711/ns/user --netns=/proc/4711/root/run/user/1000/dockerd-rootless/netns",
@@ -151,12 +159,7 @@ func TestRootlessKitMissingFeatures(t *testing.T) {
 	start := "--stderr --ns-ifname=tap0 --mtu=65520 --config-net" + rootlessKitNet + " --ipv4-only "
 	tests := []struct{ name, args, want string }{
 		{"implicit port driver", start + "--tcp-ports=auto --udp-ports=auto 4711", "not supported yet: --tcp-ports auto"},
-		{
-			"host-lo-to-ns-lo", start + "--tcp-ports=none --udp-ports=none --host-lo-to-ns-lo 4711",
-			"not supported yet: --host-lo-to-ns-lo",
-		},
 		{"pesto", start + "--tcp-ports=none --udp-ports=none --conf-path=/run/.pasta.sock 4711", "not supported yet: --conf-path"},
-		{"probe of host-lo-to-ns-lo", "--host-lo-to-ns-lo --version", "not supported yet: --host-lo-to-ns-lo"},
 		{"probe of pesto", "--conf-path=/dev/null --version", "not supported yet: --conf-path"},
 	}
 	for _, tt := range tests {

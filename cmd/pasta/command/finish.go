@@ -13,6 +13,8 @@ func (s *settings) finish(operands []string) (err error) {
 		return errorText("--no-copy-routes needs --config-net")
 	case n.NoCopyAddrs && !n.ConfigNet:
 		return errorText("--no-copy-addrs needs --config-net")
+	case s.opts.Bypass.SameLoopback && !s.opts.Bypass.Inbound:
+		return errorText("--host-lo-to-ns-lo is incompatible with --no-splice")
 	}
 	if err := s.target(operands); err != nil {
 		return err

@@ -9,7 +9,6 @@ import (
 
 // forwardOptions are the options of pasta-cli.md section 2.4.
 func (s *settings) forwardOptions() []option {
-	hostToNs := func() error { return notYet("host-lo-to-ns-lo") }
 	return []option{
 		{
 			name: "tcp-ports", short: "t", set: s.inbound("tcp-ports", "-t", fwd.TCP), def: "none",
@@ -32,12 +31,12 @@ func (s *settings) forwardOptions() []option {
 			usage: "Let forwards listen on addresses that the host does not have",
 		},
 		{
-			name: "no-splice", on: func() error { return nil },
+			name: "no-splice", on: turnOff(&s.opts.Bypass.Inbound),
 			usage: "Deliver connections from the host's loopback through the interface",
 		},
 		{
-			name: "host-lo-to-ns-lo", on: hostToNs,
-			usage: "Deliver connections from the host's loopback to that of the namespace (not supported yet)",
+			name: "host-lo-to-ns-lo", on: turnOn(&s.opts.Bypass.SameLoopback),
+			usage: "Deliver connections from the host's loopback to that of the namespace",
 		},
 	}
 }

@@ -160,7 +160,10 @@ func TestOptions(t *testing.T) {
 			}
 		}},
 		{"--freebind", func(o *daemon.Options) { o.FreeBind = true }},
-		{"--no-splice", nil},
+		{"--no-splice", func(o *daemon.Options) { o.Bypass = fwd.Bypass{} }},
+		{"--host-lo-to-ns-lo", func(o *daemon.Options) {
+			o.Bypass = fwd.Bypass{Inbound: true, SameLoopback: true}
+		}},
 
 		{"--netns app", func(o *daemon.Options) {
 			o.Foreground = false

@@ -6,6 +6,7 @@ import (
 
 	"github.com/pasta-net/pasta/cmd/pasta/daemon"
 	"github.com/pasta-net/pasta/core/config"
+	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/netcfg"
 )
 
@@ -42,6 +43,7 @@ func newSettings(stderr io.Writer) *settings {
 			Name: "pasta", Version: Version(), LogSize: defaultLogSize,
 			TCP: true, UDP: true, ICMP: true,
 			Net:     netcfg.Options{V4: true, V6: true, MTU: defaultMTU, OurMAC: defaultMAC()},
+			Bypass:  fwd.Bypass{Inbound: true},
 			Offload: config.Offload{VnetHdr: true, Checksum: true, TSO: true, USO: true},
 		},
 	}

@@ -69,6 +69,8 @@ type Options struct {
 	// Forwards are the inbound rules (-t, -u).
 	Forwards []fwd.Rule
 	FreeBind bool
+	// Bypass tells which flows do not take the interface.
+	Bypass fwd.Bypass
 
 	Offload config.Offload
 }

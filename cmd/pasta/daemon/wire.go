@@ -45,7 +45,7 @@ func connect(o *Options, log *slog.Logger, ns *netns.Thread, capture *os.File) (
 	cfg := plan.Config()
 	cfg.GuestMAC = applied.MAC
 	cfg.TCP, cfg.UDP, cfg.ICMP = o.TCP, o.UDP, o.ICMP
-	cfg.Offload, cfg.Timeouts = o.Offload, hostTimeouts()
+	cfg.Offload, cfg.Timeouts, cfg.Bypass = o.Offload, hostTimeouts(), o.Bypass
 	cfg.Listen, err = portfwd.Listen(o.Forwards, portfwd.ListenOptions{
 		V4: cfg.V4.Enabled, V6: cfg.V6.Enabled, FreeBind: o.FreeBind,
 	})
@@ -53,10 +53,14 @@ func connect(o *Options, log *slog.Logger, ns *netns.Thread, capture *os.File) (
 		return nil, worded(err)
 	}
 	tell(log, strings.Split(strings.TrimSuffix(plan.Summary(o.Forwards, nil), "\n"), "\n"), nil)
-	path, err := engine.New(engine.Options{Config: &cfg, Device: dev, Log: log, Pcap: capture, StatsEvery: o.StatsEvery})
+	sockets := netns.NewSockets(ns)
+	path, err := engine.New(engine.Options{
+		Config: &cfg, Device: dev, Sockets: sockets, Log: log, Pcap: capture, StatsEvery: o.StatsEvery,
+	})
 	if err != nil {
 		return nil, worded(err)
 	}
+	go sockets.Run(nil) // for as long as the process lives
 	return path, nil
 }
 

@@ -1,0 +1,157 @@
+package netns
+
+import (
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/pasta-net/pasta/core/sys"
+)
+
+const (
+	// stock is how many sockets of each kind are kept ahead.
+	stock = 64
+	// restock is the number below which the stock is filled up again: one wake-up
+	// of the thread serves many connections.
+	restock = stock / 2
+	// retryAfter is how long to wait after a socket could not be made.
+	retryAfter = 100 * time.Millisecond
+)
+
+// Sockets is a stock of unconnected, non-blocking sockets made ahead in a network
+// namespace: a socket stays in the namespace that it was made in, whoever uses
+// it, and so the event loop can connect there although its thread cannot enter.
+type Sockets struct {
+	thread *Thread
+	// kinds by family and type, see kindOf; the channels are the stock.
+	kinds [4]chan int
+	wake  chan struct{}
+	// lacking kinds are none that the kernel knows.
+	lacking [4]atomic.Bool
+	// starved: Take found nothing, so that notify is due.
+	starved atomic.Bool
+	notify  func()
+}
+
+// NewSockets makes a stock. It is empty until Run is called.
+func NewSockets(t *Thread) *Sockets {
+	s := &Sockets{thread: t, wake: make(chan struct{}, 1), notify: func() {}}
+	for i := range s.kinds {
+		s.kinds[i] = make(chan int, stock)
+	}
+	return s
+}
+
+// kindOf is the index of a kind of sockets.
+func kindOf(family, typ int) int {
+	k := 0
+	if family == syscall.AF_INET6 {
+		k = 1
+	}
+	if typ == syscall.SOCK_DGRAM {
+		k += 2
+	}
+	return k
+}
+
+// kindAt is the inverse of kindOf.
+func kindAt(k int) (family, typ int) {
+	family, typ = syscall.AF_INET, syscall.SOCK_STREAM
+	if k&1 != 0 {
+		family = syscall.AF_INET6
+	}
+	if k&2 != 0 {
+		typ = syscall.SOCK_DGRAM
+	}
+	return family, typ
+}
+
+// Notify sets what is called once there are sockets again after Take had none. It
+// must be called before Run.
+func (s *Sockets) Notify(f func()) { s.notify = f }
+
+// Take gives a socket, which is the caller's from then on, or -1 if the kernel knows
+// none of that kind; ok is false if none is left at the moment. family is AF_INET or AF_INET6, typ SOCK_STREAM or
+// SOCK_DGRAM. Any goroutine may call it; it never waits, and never allocates.
+func (s *Sockets) Take(family, typ int) (fd int, ok bool) {
+	kind := kindOf(family, typ)
+	if s.lacking[kind].Load() {
+		return -1, true
+	}
+	c := s.kinds[kind]
+	select {
+	case fd = <-c:
+		ok = true
+	default:
+		fd = -1
+		s.starved.Store(true)
+	}
+	if len(c) < restock {
+		s.kick()
+	}
+	return fd, ok
+}
+
+// kick has Run look at the stock.
+func (s *Sockets) kick() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run keeps the stock filled until stop is closed, and then closes what is left
+// of it. It is for a goroutine of its own.
+func (s *Sockets) Run(stop <-chan struct{}) {
+	s.kick()
+	var retry <-chan time.Time
+	for {
+		select {
+		case <-stop:
+			s.drain()
+			return
+		case <-s.wake:
+		case <-retry:
+		}
+		retry = nil
+		err := s.thread.Do(s.fill)
+		switch {
+		case !s.starved.Load():
+		case err != nil:
+			retry = time.After(retryAfter)
+		default:
+			s.starved.Store(false)
+			s.notify()
+		}
+	}
+}
+
+// fill makes the sockets that are missing, on the thread of the namespace. The error
+// is the first one.
+func (s *Sockets) fill() error {
+	var first error
+	for k, c := range s.kinds {
+		family, typ := kindAt(k)
+		for len(c) < cap(c) {
+			fd, errno := sys.Socket(family, typ, 0)
+			if errno == syscall.EAFNOSUPPORT {
+				s.lacking[k].Store(true)
+				break
+			}
+			if errno != 0 {
+				first = errno
+				break
+			}
+			c <- fd // only fill adds, so there is room
+		}
+	}
+	return first
+}
+
+func (s *Sockets) drain() {
+	for _, c := range s.kinds {
+		for len(c) > 0 {
+			sys.Close(<-c)
+		}
+	}
+}
