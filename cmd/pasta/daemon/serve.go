@@ -129,7 +129,11 @@ func (s *server) run(path dataPath) (exit int) {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGQUIT)
 	// Caught for no effect: a log that nobody reads must not end the run.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGUSR1)
-	go s.awaitSignals(signals, path)
+	go func() {
+		for range signals {
+			path.Stop()
+		}
+	}()
 	if s.watch != nil {
 		go s.awaitEnd(path)
 	}
@@ -141,16 +145,6 @@ func (s *server) run(path dataPath) (exit int) {
 		return 1
 	}
 	return 0
-}
-
-// awaitSignals ends the run at the first signal, after what is under way is
-// delivered, and the process at the second one.
-func (s *server) awaitSignals(signals <-chan os.Signal, path dataPath) {
-	<-signals
-	path.Stop()
-	<-signals
-	s.queue.flush()
-	os.Exit(0)
 }
 
 // awaitEnd ends the run when the namespace is gone.

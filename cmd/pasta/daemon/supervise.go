@@ -145,7 +145,7 @@ func (f *front) endBy(sig syscall.Signal) int {
 }
 
 // stopDaemon ends the daemon and waits a moment until it has done its work and
-// its files are complete, but no longer than to the next signal. It does not wait
+// its files are complete. A further signal to us tells it to hurry. We do not wait
 // for the end of the process, which takes tens of milliseconds because a network
 // device goes with it. Should the daemon hang, our own end kills it.
 func (f *front) stopDaemon() {
@@ -154,9 +154,14 @@ func (f *front) stopDaemon() {
 	}
 	limit := time.NewTimer(stopLimit)
 	defer limit.Stop()
-	select {
-	case <-f.served:
-	case <-f.signals:
-	case <-limit.C:
+	for {
+		select {
+		case <-f.signals:
+			_ = syscall.Kill(f.daemon, syscall.SIGTERM) // it may have ended
+		case <-f.served:
+			return
+		case <-limit.C:
+			return
+		}
 	}
 }

@@ -21,7 +21,8 @@ import (
 type dataPath interface {
 	// Run blocks until Stop, nil, or until the tap fails.
 	Run() error
-	// Stop may be called by any goroutine.
+	// Stop ends Run when nothing is under way any more; called again, at once.
+	// Any goroutine may call it.
 	Stop()
 	// Close releases the tap, after Run.
 	Close()
