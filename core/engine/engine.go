@@ -63,7 +63,7 @@ type Engine struct {
 
 	slots   [batchLen][]byte
 	packets [batchLen]packet.Packet
-	stop    bool
+	drain   drain
 	done    chan struct{} // closed at the end of the run
 
 	reporter reporter
@@ -142,16 +142,13 @@ func (e *Engine) Run() error {
 	defer runtime.UnlockOSThread()
 	defer e.closeFlows()
 	e.neigh.Start(e.loop.Now())
-	for !e.stop {
+	for !e.finished() {
 		if err := e.turn(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
-
-// Stop ends Run. Any goroutine may call it.
-func (e *Engine) Stop() { e.loop.Post(func() { e.stop = true }) }
 
 // turn is one round of the loop: wait, dispatch, timers, and the work that
 // connections put off so that others got their turn.
@@ -161,6 +158,7 @@ func (e *Engine) turn() error {
 		return err
 	}
 	now := e.loop.Now()
+	e.drain.heard = false
 	for _, ev := range events {
 		if err := e.dispatch(ev, now); err != nil {
 			return err
@@ -178,6 +176,9 @@ func (e *Engine) turn() error {
 func (e *Engine) deadline() int64 {
 	if e.tcp.Backlog() || e.splice.Backlog() {
 		return 0
+	}
+	if e.drain.until != 0 {
+		return e.drain.deadline(e.loop.Now())
 	}
 	return min(e.tcp.NextDeadline(), e.udp.NextDeadline(), e.icmp.NextDeadline(), e.splice.NextDeadline(),
 		e.neigh.NextDeadline(), e.reporter.next)
@@ -205,6 +206,7 @@ func (e *Engine) dispatch(ev loop.Event, now int64) error {
 	t := ev.Token
 	switch t.Kind() {
 	case loop.KindTap:
+		e.drain.heard = true
 		return e.fromTap(ev.Bits, now)
 	case loop.KindTCP:
 		e.tcp.FromSock(t.Index(), t.Gen(), ev.Bits, now)

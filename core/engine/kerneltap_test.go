@@ -30,7 +30,7 @@ func start(t *testing.T, dev tap.Device) *running {
 	t.Helper()
 	r := &running{Engine: newEngine(t, testConfig(), dev), done: make(chan error, 1)}
 	go func() {
-		for !r.stop {
+		for !r.finished() {
 			if err := r.turn(); err != nil {
 				r.done <- err
 				return

@@ -13,22 +13,12 @@ const idOff = 4
 
 // fromErrQueue passes the ICMP errors that requests of flow i met to the guest.
 func (h *Handler) fromErrQueue(i uint32) {
-	fd := h.flows[i].fd
-	n, errno := h.in.Recv(fd, recvSlots, sys.MsgErrQueue)
-	if errno != 0 {
-		n = 0
-	}
-	for m := range n {
+	for m := range h.in.RecvErrors(h.flows[i].fd) {
 		var c sys.Control
 		h.in.Control(m, &c)
 		if c.HasErr {
 			h.passError(i, &c.Err, h.in.Payload(m))
 		}
-	}
-	if n < recvSlots {
-		// An error without details, for which the queue had no room, would
-		// otherwise be reported for ever.
-		_ = sys.SocketError(fd)
 	}
 }
 
@@ -43,9 +33,9 @@ func (h *Handler) unreachable(i uint32, request []byte, errno syscall.Errno) {
 func (h *Handler) passError(i uint32, e *sys.ExtendedErr, request []byte) {
 	k := h.table.Key(i)
 	msg := packet.ICMPError{Dst: k.Guest, Peer: k.Peer, Proto: packet.ProtoICMPv6}
-	typ, etherType := uint8(packet.ICMPv6EchoRequest), uint16(packet.EtherTypeIP6)
+	typ := uint8(packet.ICMPv6EchoRequest)
 	if k.Guest.Is4() {
-		msg.Proto, typ, etherType = packet.ProtoICMP, packet.ICMPEchoRequest, packet.EtherTypeIP4
+		msg.Proto, typ = packet.ProtoICMP, packet.ICMPEchoRequest
 	}
 	if !h.nat.HostError(e, h.flows[i].host, &msg) {
 		return
@@ -58,8 +48,7 @@ func (h *Handler) passError(i uint32, e *sys.ExtendedErr, request []byte) {
 		payload = m.Payload()
 	}
 	binary.BigEndian.PutUint16(head[idOff:], k.GuestPort)
-	n := packet.PutICMPError(h.errBuf[:], &msg, head[:], payload, packet.ICMPCsumOff)
-	if errno := h.link.SendPacket(h.link.GuestMAC(), etherType, h.errBuf[:n]); errno == 0 {
+	if errno := h.link.SendError(&msg, head[:], payload, packet.ICMPCsumOff); errno == 0 {
 		h.Stats.HostErrors++
 	}
 }

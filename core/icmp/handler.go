@@ -48,7 +48,6 @@ type Handler struct {
 	flows     []state // by slot of table
 	idle      time.Duration
 	in        *sys.RecvBatch
-	errBuf    [packet.MaxICMPError]byte
 	warned    bool // that ping sockets are forbidden
 
 	// Stats is for reading between events.

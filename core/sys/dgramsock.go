@@ -86,6 +86,3 @@ func TTL(fd, family int) (int, syscall.Errno) {
 func BindToDevice(fd int, name string) syscall.Errno {
 	return setString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, name)
 }
-
-// MsgErrQueue is the flag that receives from the error queue (MSG_ERRQUEUE).
-const MsgErrQueue = unix.MSG_ERRQUEUE

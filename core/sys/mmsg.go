@@ -76,6 +76,20 @@ func (b *RecvBatch) Recv(fd, limit, flags int) (int, syscall.Errno) {
 	return int(n), 0
 }
 
+// RecvErrors takes errors out of the queue of fd (IP_RECVERR) and returns how many.
+// When the queue is empty it takes the pending error, too: one without details,
+// for which the queue had no room, would otherwise be reported for ever.
+func (b *RecvBatch) RecvErrors(fd int) int {
+	n, errno := b.Recv(fd, len(b.msgs), unix.MSG_ERRQUEUE)
+	if errno != 0 {
+		n = 0
+	}
+	if n < len(b.msgs) {
+		_ = SocketError(fd)
+	}
+	return n
+}
+
 // Payload is datagram i, cut to the slot.
 func (b *RecvBatch) Payload(i int) []byte { return b.slot(i)[:min(int(b.msgs[i].len), b.slotLen)] }
 

@@ -162,9 +162,11 @@ func TestErrorQueue(t *testing.T) {
 			t.Fatal(errno)
 		}
 		in := NewRecvBatch(4, 100)
-		n, errno := in.Recv(from, 4, MsgErrQueue)
-		if n != 1 || errno != 0 {
-			t.Fatalf("Recv = %d, %v, want 1, 0", n, errno)
+		if n := in.RecvErrors(from); n != 1 {
+			t.Fatalf("RecvErrors = %d, want 1", n)
+		}
+		if errno := SocketError(from); errno != 0 {
+			t.Errorf("%v is still pending", errno)
 		}
 		var c Control
 		in.Control(0, &c)
@@ -177,6 +179,9 @@ func TestErrorQueue(t *testing.T) {
 		}
 		if to, port := in.From(0).AddrPort(); to != addr || port == 0 {
 			t.Errorf("destination %v, want %v", in.From(0).Netip(), closedAddr.Netip())
+		}
+		if n := in.RecvErrors(from); n != 0 {
+			t.Errorf("RecvErrors of an empty queue = %d, want 0", n)
 		}
 	}
 }

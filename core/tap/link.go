@@ -26,6 +26,7 @@ type Link struct {
 	guestMAC packet.MAC
 	capture  *pcap.Writer
 	head     [l3Off + HeaderRoom]byte
+	errRoom  [packet.MaxICMPError]byte
 
 	// Stats counts what passed and what did not.
 	Stats Stats
@@ -221,6 +222,17 @@ func (l *Link) SendPacket(dst packet.MAC, etherType uint16, b []byte) syscall.Er
 	packet.PutEthernet(l.head[ethOff:], dst, l.ourMAC, etherType)
 	v := vnetHeader{hdrLen: packet.EthLen}
 	return l.transmit(l.head[:l3Off], b, &v)
+}
+
+// SendError transmits the ICMP error m. What it quotes, and where its checksum
+// stands, is said as for packet.PutICMPError.
+func (l *Link) SendError(m *packet.ICMPError, transport, payload []byte, csumOff int) syscall.Errno {
+	n := packet.PutICMPError(l.errRoom[:], m, transport, payload, csumOff)
+	etherType := uint16(packet.EtherTypeIP6)
+	if m.Dst.Is4() {
+		etherType = packet.EtherTypeIP4
+	}
+	return l.SendPacket(l.guestMAC, etherType, l.errRoom[:n])
 }
 
 // transmit pads short frames, adds the virtio-net header if there is one, and counts.

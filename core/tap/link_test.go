@@ -277,6 +277,31 @@ func TestSendPacket(t *testing.T) {
 	}
 }
 
+func TestSendError(t *testing.T) {
+	for _, fam := range coretest.Families {
+		for _, feat := range combinations() {
+			link, dev := coretest.NewLink(t, feat)
+			msg := packet.ICMPError{
+				Src: packet.AddrFrom(fam.Gateway), Dst: packet.AddrFrom(fam.Guest), Peer: packet.AddrFrom(fam.Gateway),
+				Type: packet.ICMPUnreachable, Proto: packet.ProtoUDP,
+			}
+			var head [packet.UDPLen]byte
+			packet.PutUDP(head[:], 1, 2, 4)
+			if errno := link.SendError(&msg, head[:], []byte("data"), packet.UDPCsumOff); errno != 0 {
+				t.Fatal(errno)
+			}
+			f := dev.One(t)
+			var q packet.Quoted
+			if !packet.ParseQuoted(f.ICMP(t), &q) || q.Src != msg.Dst || q.Dst != msg.Peer || q.SrcPort != 1 || q.DstPort != 2 {
+				t.Errorf("%s, %+v: quotes %+v, want port 1 of %v to port 2 of %v", fam.Name, feat, q, fam.Guest, fam.Gateway)
+			}
+			if f.EthDst != coretest.GuestMAC || f.Src != msg.Src || f.Dst != msg.Dst {
+				t.Errorf("%s, %+v: from %v to %v at %x", fam.Name, feat, f.Src.Netip(), f.Dst.Netip(), f.EthDst)
+			}
+		}
+	}
+}
+
 func TestGuestMACIsLearnt(t *testing.T) {
 	dev := coretest.NewMemTap(t, tap.Features{})
 	link := tap.NewLink(dev, coretest.OurMAC, packet.MAC{})

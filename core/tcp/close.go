@@ -26,10 +26,11 @@ func (h *Handler) hostFailed(i uint32, c *conn, errno syscall.Errno) {
 }
 
 // hostStands looks at a host socket that reported an error, after the guest was sent
-// what could be. False: it has failed, and the connection is gone.
+// all that came before. False: it has failed, and the connection is gone.
 func (h *Handler) hostStands(i uint32, c *conn) bool {
 	c.clear(hostErr)
-	if errno := sys.SocketError(c.fd32()); errno != 0 {
+	// The write that failed has consumed the socket's error.
+	if errno := sys.SocketError(c.fd32()); errno != 0 || c.has(writeFailed) {
 		h.hostFailed(i, c, errno)
 		return false
 	}

@@ -80,9 +80,14 @@ const (
 	linkFull
 	// synAgain: a SYN was retransmitted (RFC 6298 section 5.7).
 	synAgain
-	// hostErr: the host socket has failed; the guest gets RST after what its window
-	// takes of the data before.
+	// hostErr: the host socket has failed; the guest gets RST after the data that came
+	// before.
 	hostErr
+	// writeFailed: the host socket refused data for good. With hostErr.
+	writeFailed
+	// heavy: the kernel's overhead in the host socket's send buffer exceeded what
+	// windows reserve for it.
+	heavy
 	// queued: in the backlog.
 	queued
 	// urgent: the host socket has had urgent data. Reads stop at its mark, so a short
@@ -132,6 +137,7 @@ type conn struct {
 	rtxSince            int64 // since when nothing was acknowledged
 	ackAt               int64 // delayed acknowledgment
 	discardAt           int64 // end of the delay of a discard
+	outAt               int64 // when to try a host socket again that lacks kernel memory
 	lastFromGuest       int64
 	lastData            int64 // last data from the guest
 	lastActive          int64 // last data either way
@@ -141,6 +147,12 @@ type conn struct {
 func (c *conn) has(f flags) bool { return c.flags&f != 0 }
 func (c *conn) set(f flags)      { c.flags |= f }
 func (c *conn) clear(f flags)    { c.flags &^= f }
+
+// owesGuest tells whether the host socket may have data that the guest has not been
+// sent yet, but will be.
+func (c *conn) owesGuest() bool {
+	return c.has(readable) && (c.state.sendsData() || c.state == synRcvd)
+}
 
 // inFlight is the number of sequence numbers sent and not acknowledged.
 func (c *conn) inFlight() uint32 { return uint32(c.sndNxt - c.sndUna) }

@@ -38,10 +38,5 @@ func (h *Handler) sendError(k *flow.Key, syn seqnum.Value, msg *packet.ICMPError
 	var quoted [packet.TCPLen]byte
 	h.hdr = packet.TCPHeader{SrcPort: k.GuestPort, DstPort: k.PeerPort, Seq: syn, Flags: packet.SYN}
 	packet.PutTCP(quoted[:], &h.hdr)
-	n := packet.PutICMPError(h.icmpRoom, msg, quoted[:], nil, packet.TCPCsumOff)
-	etherType := uint16(packet.EtherTypeIP6)
-	if k.Guest.Is4() {
-		etherType = packet.EtherTypeIP4
-	}
-	_ = h.link.SendPacket(h.link.GuestMAC(), etherType, h.icmpRoom[:n])
+	_ = h.link.SendError(msg, quoted[:], nil, packet.TCPCsumOff)
 }

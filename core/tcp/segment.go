@@ -40,6 +40,7 @@ func (h *Handler) send(i uint32, c *conn, flags uint8, seq seqnum.Value, payload
 		SrcPort: k.PeerPort, DstPort: k.GuestPort,
 		Seq: seq, Flags: flags,
 	}
+	edge := c.rcvAdv
 	if flags&packet.ACK != 0 {
 		h.hdr.Ack = c.rcvNxt
 		h.hdr.Window = h.advertise(i, c, flags)
@@ -64,7 +65,10 @@ func (h *Handler) send(i uint32, c *conn, flags uint8, seq seqnum.Value, payload
 	}
 	h.linkDelay = 0
 	if flags&packet.ACK != 0 {
-		c.lastAck = c.rcvNxt
+		if c.lastAck != c.rcvNxt || c.rcvAdv != edge {
+			c.lastAck = c.rcvNxt
+			h.promised(i, c)
+		}
 		c.ackAt = 0
 		c.clear(ackNow)
 	}

@@ -15,6 +15,7 @@ package tcp
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/flow"
@@ -57,18 +58,17 @@ type Handler struct {
 	listeners flow.Slots[listener]
 	paused    int64 // when listeners that ran out of descriptors are tried again; 0: none
 
-	peekBuf  []byte // scratch for payload to the guest
-	skipLen  int    // bytes of peekBuf for skipping, where SO_PEEK_OFF is missing
-	pool     pool
-	dirty    []uint32 // connections touched in this batch
-	backlog  []uint32 // readable connections that used up their share of a turn
-	writing  uint32   // connection that out belongs to
-	out      sys.Iovecs
-	now      int64
-	hdr      packet.TCPHeader // scratch
-	tx       tap.Tx           // scratch
-	icmpRoom []byte           // scratch for ICMP errors
-	limit    ackLimit
+	peekBuf []byte // scratch for payload to the guest
+	skipLen int    // bytes of peekBuf for skipping, where SO_PEEK_OFF is missing
+	pool    pool
+	dirty   []uint32 // connections touched in this batch
+	backlog []uint32 // readable connections that used up their share of a turn
+	writing uint32   // connection that out belongs to
+	out     sys.Iovecs
+	now     int64
+	hdr     packet.TCPHeader // scratch
+	tx      tap.Tx           // scratch
+	limit   ackLimit
 
 	refusedAt, linkDelay int64 // the link's last refusal, and how long it is left alone
 	syn                  synTimers
@@ -115,7 +115,6 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 		backlog:   make([]uint32, 0, o.MaxFlows),
 		writing:   flow.None,
 		out:       sys.NewIovecs(maxBatch),
-		icmpRoom:  make([]byte, packet.MaxICMPError),
 	}
 	h.syn = newSynTimers(&cfg.Timeouts)
 	if h.rtoMax = int64(cfg.Timeouts.TCPRTOMax); h.rtoMax == 0 {
@@ -168,7 +167,7 @@ func (h *Handler) settle(i uint32, c *conn) {
 	if h.mayTransmit(c) && !h.toGuest(i, c) {
 		return
 	}
-	if c.has(hostErr) && !c.has(queued) && !h.hostStands(i, c) {
+	if c.has(hostErr) && !c.owesGuest() && !h.hostStands(i, c) {
 		return
 	}
 	if c.has(ackNow) {
@@ -228,6 +227,19 @@ func (h *Handler) RunBacklog(now int64) {
 		}
 	}
 	h.backlog = h.backlog[:0]
+}
+
+// receiving is for how long after data from the guest more of it is waited for.
+const receiving = int64(50 * time.Millisecond)
+
+// Receiving tells whether a guest's data is under way: held for a host socket, waiting
+// in the guest for room in one, or coming in.
+func (h *Handler) Receiving(now int64) (busy bool) {
+	h.table.All(func(i uint32) {
+		c := &h.conns[i]
+		busy = busy || c.held > 0 || c.state.takesData() && (c.has(wantOut) || now-c.lastData < receiving)
+	})
+	return busy
 }
 
 // Close ends every connection, with RST where the guest has not closed its side,

@@ -22,6 +22,9 @@ const (
 	// refuses doubles that, up to linkRetryMax: it may be down.
 	linkRetry    = int64(time.Millisecond)
 	linkRetryMax = int64(128 * time.Millisecond)
+	// outRetry is when a host socket is tried again that has room but took nothing,
+	// for lack of kernel memory.
+	outRetry = int64(10 * time.Millisecond)
 	// keepIdle and keepInterval: a guest silent for so long is probed, and
 	// probed again, so that the host socket goes when the guest has forgotten.
 	keepIdle     = int64(60 * time.Second)
@@ -77,14 +80,10 @@ func (h *Handler) nextTime(c *conn) int64 {
 		c.rtxAt, c.rtxSince = h.now+h.rto(c), h.now
 	}
 	at := h.keepAliveAt(c)
-	if c.rtxAt != 0 {
-		at = min(at, c.rtxAt)
-	}
-	if c.ackAt != 0 {
-		at = min(at, c.ackAt)
-	}
-	if c.discardAt != 0 {
-		at = min(at, c.discardAt)
+	for _, t := range [...]int64{c.rtxAt, c.ackAt, c.discardAt, c.outAt} {
+		if t != 0 {
+			at = min(at, t)
+		}
 	}
 	return at
 }
@@ -130,6 +129,9 @@ func (h *Handler) Expire(now int64) {
 
 func (h *Handler) expire(i uint32, c *conn) {
 	if c.discardAt != 0 && c.discardAt <= h.now && !h.discard(i, c) {
+		return
+	}
+	if c.outAt != 0 && c.outAt <= h.now && !h.outAgain(i, c) {
 		return
 	}
 	if c.ackAt != 0 && c.ackAt <= h.now {

@@ -31,7 +31,7 @@ func (h *Handler) toGuest(i uint32, c *conn) bool {
 		}
 		if room <= 0 {
 			c.set(bulk)
-			return true
+			return !c.has(hostErr) || h.lookAhead(i, c)
 		}
 		b, errno := h.peek(c, min(room, peekLen))
 		if errno != 0 {
@@ -115,6 +115,16 @@ func (h *Handler) peek(c *conn, n int) ([]byte, syscall.Errno) {
 	}
 	c.peekOff += uint32(got)
 	return buf[:got], 0
+}
+
+// lookAhead finds out whether a failed host socket has anything that waits for the
+// guest's window. False if the connection is gone.
+func (h *Handler) lookAhead(i uint32, c *conn) bool {
+	b, errno := h.peek(c, 1)
+	if len(b) == 0 {
+		c.clear(readable)
+	}
+	return h.peekFailed(i, c, errno)
 }
 
 // peekFailed ends the connection unless errno is one that passes, or none. False

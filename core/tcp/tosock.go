@@ -35,24 +35,47 @@ func (h *Handler) flushWrite() {
 	}
 	c := &h.conns[i]
 	n, errno := 0, syscall.Errno(0)
-	if c.held == 0 {
+	if c.held == 0 && !c.has(writeFailed) {
 		n, errno = sys.SendIovecs(c.fd32(), &h.out, sys.MsgDontwait|sys.MsgNosignal)
-	}
-	if errno != 0 {
-		n = 0
-		if !tryAgain(errno) {
-			h.out.Reset()
-			h.hostFailed(i, c, errno)
-			return
+		if errno != 0 {
+			n = 0
 		}
 	}
-	if rest := h.out.Len() - n; rest > 0 {
-		lost := rest - h.hold(c, n)
-		c.rcvNxt -= seqValue(lost)
-		h.Stats.Dropped += uint64(lost)
-		h.watchOut(i, c)
+	switch rest := h.out.Len() - n; {
+	case c.has(writeFailed), errno != 0 && !tryAgain(errno):
+		c.rcvNxt -= seqValue(rest)
+		h.writeFailed(i, c, errno)
+	case rest > 0:
+		h.keep(i, c, n)
 	}
 	h.out.Reset()
+}
+
+// keep holds the pending payload behind the first skip bytes until the host socket
+// has room.
+func (h *Handler) keep(i uint32, c *conn, skip int) {
+	lost := h.out.Len() - skip - h.hold(c, skip)
+	c.rcvNxt -= seqValue(lost)
+	h.Stats.Dropped += uint64(lost)
+	if c.held > overcommit {
+		c.set(heavy)
+	}
+	h.watchOut(i, c)
+}
+
+// writeFailed notes that nobody will read what the guest sends any more. What the
+// remote end has sent before that is still delivered, as a kernel would, and
+// then the guest gets RST.
+func (h *Handler) writeFailed(i uint32, c *conn, errno syscall.Errno) {
+	if !c.has(writeFailed) {
+		h.log.Debug("host socket refuses data", "flow", i, "err", errno)
+	}
+	c.held = 0
+	for c.heldHead != 0 {
+		h.dropChunk(c)
+	}
+	c.set(writeFailed | hostErr | hostEOF | readable)
+	h.touch(i, c)
 }
 
 // hold copies the pending payload behind the first skip bytes to the pool and
@@ -90,26 +113,26 @@ func (h *Handler) extend(c *conn) bool {
 	return true
 }
 
-// writeHeld gives held data to the host socket; false if the connection is gone.
-func (h *Handler) writeHeld(i uint32, c *conn) bool {
+// writeHeld gives held data to the host socket and tells how much that took.
+func (h *Handler) writeHeld(i uint32, c *conn) (written uint32) {
 	for c.held > 0 {
 		b := h.pool.bytes(c.heldHead)
 		n, errno := sys.Send(c.fd32(), b, sys.MsgDontwait|sys.MsgNosignal)
 		if errno != 0 {
-			if tryAgain(errno) {
-				return true
+			if !tryAgain(errno) {
+				h.writeFailed(i, c, errno)
 			}
-			h.hostFailed(i, c, errno)
-			return false
+			return written
 		}
+		written += uint32(n)
 		c.held -= uint32(n)
 		h.pool.meta[c.heldHead-1].off += uint32(n)
 		if n < len(b) {
-			return true
+			return written
 		}
 		h.dropChunk(c)
 	}
-	return true
+	return written
 }
 
 // dropChunk gives the first chunk of c back to the pool.
@@ -129,11 +152,13 @@ func (h *Handler) fromSockOut(i uint32, c *conn) bool {
 		return true // room that nobody waits for
 	}
 	c.clear(wantOut)
-	if c.held > 0 && !h.writeHeld(i, c) {
-		return false
-	}
-	if c.held > 0 {
+	switch written := h.writeHeld(i, c); {
+	case c.held > 0 && written > 0:
 		h.watchOut(i, c)
+		return true
+	case c.held > 0: // room, but no kernel memory: an event would come at once, for ever
+		c.set(wantOut)
+		c.outAt = h.now + outRetry
 		return true
 	}
 	if c.has(guestFIN) {
@@ -147,6 +172,17 @@ func (h *Handler) fromSockOut(i uint32, c *conn) bool {
 		c.granted = maxWindow // have it looked at again
 		c.set(ackNow)
 	}
+	return true
+}
+
+// outAgain tries a host socket again that lacked kernel memory; false if the
+// connection is gone.
+func (h *Handler) outAgain(i uint32, c *conn) bool {
+	c.outAt = 0
+	if !h.fromSockOut(i, c) {
+		return false
+	}
+	h.touch(i, c)
 	return true
 }
 

@@ -30,7 +30,7 @@ const (
 
 // windowFor is what we could take from the guest now, in bytes: what is free
 // in the host socket's send buffer, counted in the kernel's way, which
-// charges overhead too: a sixteenth is reserved for it, full segments need 2 %.
+// charges overhead too.
 func (h *Handler) windowFor(i uint32, c *conn) uint32 {
 	if c.held > 0 || c.fd < 0 {
 		return 0
@@ -42,12 +42,22 @@ func (h *Handler) windowFor(i uint32, c *conn) uint32 {
 	free := uint32(0)
 	if m.WmemQueued < m.Sndbuf {
 		free = m.Sndbuf - m.WmemQueued
-		free -= free / 16
+		free -= free >> c.overheadShift()
 	}
 	if !h.pool.low() {
 		free += overcommit
 	}
 	return min(free, h.windowLimit(h.table.Key(i).Guest.Is4()))
+}
+
+// overheadShift is the share of a send buffer reserved for the kernel's overhead, as
+// a shift: a sixteenth, where full segments need 2 %, or half of it, once a remote end
+// with a tiny window has made the kernel cut its segments small.
+func (c *conn) overheadShift() int {
+	if c.has(heavy) {
+		return 1
+	}
+	return 4
 }
 
 // windowLimit bounds the window by what the tap's queue holds: super-frames are
@@ -106,8 +116,13 @@ func (h *Handler) acknowledge(i uint32, c *conn) {
 	if c.has(ackNow) {
 		c.ackAt = h.linkRetryAt()
 	}
-	if c.state.takesData() && h.tight(i, c) {
-		h.watchOut(i, c) // a guest that keeps to it may never make a write come out short
+}
+
+// promised looks at the window after a segment has moved it or used some of it. A
+// guest that keeps to a small one may never make a write come out short.
+func (h *Handler) promised(i uint32, c *conn) {
+	if c.state.takesData() && c.held == 0 && h.tight(i, c) {
+		h.watchOut(i, c)
 	}
 }
 

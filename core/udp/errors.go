@@ -11,11 +11,7 @@ import (
 // fromErrQueue passes the ICMP errors of a socket on to the guest. The socket is
 // that of flow i, or of a listener, whose errors tell the client that they are about.
 func (h *Handler) fromErrQueue(fd int, listener int32, i uint32) {
-	n, errno := h.inErr.Recv(fd, errSlots, sys.MsgErrQueue)
-	if errno != 0 {
-		n = 0
-	}
-	for m := range n {
+	for m := range h.inErr.RecvErrors(fd) {
 		var c sys.Control
 		h.inErr.Control(m, &c)
 		slot := i
@@ -25,11 +21,6 @@ func (h *Handler) fromErrQueue(fd int, listener int32, i uint32) {
 		if c.HasErr && slot != flow.None {
 			h.passError(slot, &c.Err, h.inErr.Payload(m))
 		}
-	}
-	if n < errSlots {
-		// An error without details, for which the queue had no room, would
-		// otherwise be reported for ever.
-		_ = sys.SocketError(fd)
 	}
 }
 
@@ -57,12 +48,11 @@ func (h *Handler) passError(i uint32, e *sys.ExtendedErr, payload []byte) {
 	}
 	var head [packet.UDPLen]byte
 	packet.PutUDP(head[:], k.GuestPort, k.PeerPort, len(payload))
-	csumOff, etherType := -1, uint16(packet.EtherTypeIP4)
+	csumOff := -1
 	if !k.Guest.Is4() { // UDP over IPv6 must have a checksum (RFC 8200 section 8.1)
-		csumOff, etherType = packet.UDPCsumOff, packet.EtherTypeIP6
+		csumOff = packet.UDPCsumOff
 	}
-	n := packet.PutICMPError(h.errBuf[:], &msg, head[:], payload, csumOff)
-	if errno := h.link.SendPacket(h.link.GuestMAC(), etherType, h.errBuf[:n]); errno == 0 {
+	if errno := h.link.SendError(&msg, head[:], payload, csumOff); errno == 0 {
 		h.Stats.HostErrors++
 	}
 }

@@ -81,7 +81,6 @@ type Handler struct {
 	gather  gather
 	paced   []pacedSocket // read at intervals, next at pollAt
 	pollAt  int64
-	errBuf  [packet.MaxICMPError]byte
 
 	// Stats is for reading between events.
 	Stats Stats
