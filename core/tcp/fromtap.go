@@ -86,8 +86,7 @@ func (h *Handler) segment(i uint32, c *conn, p *packet.Packet, t packet.TCP) {
 func (h *Handler) inConnecting(i uint32, c *conn, t packet.TCP) {
 	switch t.Flags() & (packet.SYN | packet.ACK | packet.RST) {
 	case packet.SYN:
-		c.rcvNxt = t.Seq() + 1
-		h.guestOptions(i, c, t)
+		h.guestSYN(i, c, t)
 	case packet.RST, packet.RST | packet.ACK:
 		if t.Seq() == c.rcvNxt {
 			h.abort(i, c)

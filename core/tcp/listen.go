@@ -173,14 +173,13 @@ func (h *Handler) inSynSent(i uint32, c *conn, t packet.TCP) {
 			h.abort(i, c)
 		}
 	case fl&packet.SYN != 0:
-		c.rcvNxt = t.Seq() + 1
 		h.synAnswered(i, c, t)
 	}
 }
 
 // synAnswered handles the guest's SYN in SYN-SENT.
 func (h *Handler) synAnswered(i uint32, c *conn, t packet.TCP) {
-	h.guestOptions(i, c, t)
+	h.guestSYN(i, c, t)
 	c.rcvAdv = c.rcvNxt.Add(initialWindow)
 	if t.Flags()&packet.ACK == 0 { // both opened at the same time
 		c.state = synRcvd

@@ -40,8 +40,7 @@ func (h *Handler) open(p *packet.Packet, t packet.TCP, key *flow.Key) {
 	}
 	i := h.insert(key, fd, connecting)
 	c := &h.conns[i]
-	c.rcvNxt = t.Seq() + 1
-	h.guestOptions(i, c, t)
+	h.guestSYN(i, c, t)
 	h.watch(i, c)
 	h.Stats.OutboundOpened++
 }
@@ -106,8 +105,10 @@ func (h *Handler) watch(i uint32, c *conn) {
 	}
 }
 
-// guestOptions takes over what the guest's SYN says.
-func (h *Handler) guestOptions(i uint32, c *conn, t packet.TCP) {
+// guestSYN takes over what the guest's SYN says.
+func (h *Handler) guestSYN(i uint32, c *conn, t packet.TCP) {
+	c.rcvNxt = t.Seq() + 1
+	c.lastAck = c.rcvNxt // as if it were acknowledged: an RST may come before our SYN
 	o := t.SynOptions()
 	c.mss = h.guestMSS(o.MSS, h.table.Key(i).Guest.Is4())
 	c.clear(scaled)

@@ -59,7 +59,7 @@ type Handler struct {
 	paused    int64 // when listeners that ran out of descriptors are tried again; 0: none
 
 	peekBuf  []byte // scratch for payload to the guest
-	inherits bool   // accepted sockets have their listener\'s options
+	inherits bool   // accepted sockets have their listener's options
 	skipLen  int    // bytes of peekBuf for skipping, where SO_PEEK_OFF is missing
 	pool     pool
 	dirty    []uint32 // connections touched in this batch
