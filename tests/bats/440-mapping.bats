@@ -138,7 +138,7 @@ ask() { in_guest dig +short +time=2 +tries=1 "$@" name.example; }
 
 @test "-o: flows leave from that address, loopback ones do not" {
 	in_host ip address add 10.66.0.3/24 dev up0
-	in_host ip address add fd66::3/64 dev up0
+	in_host ip address add fd66::3/64 dev up0 nodad
 	guest_start "$WAY" -o 10.66.0.3 -o fd66::3
 	expect 10.66.0.3 seen_by "$PEER4:$OUT_PORT"
 	expect 10.66.0.3 seen_by "$PEER4:$OUT_PORT" -udp

@@ -161,7 +161,8 @@ topo_files() {
 		mount --bind $TOPO_DIR/resolv.conf \$resolv"
 }
 
-# topo_sysctls: no waiting for duplicate address detection; pings by anybody in
+# topo_sysctls: no duplicate address detection for link-local addresses (on others
+# nodad says so, which unlike this takes effect before "ip" returns); pings by anybody in
 # the host namespace (0 is the only mapped group, the user's too). A refused
 # congestion control is left as it is: topo_congestion tells.
 topo_sysctls() {
@@ -181,7 +182,7 @@ topo_host_links() {
 		ip link add up0 type veth peer name down0
 		ip link set down0 netns $(topo_pid peer)
 		ip address add $HOST4/24 dev up0
-		ip address add $HOST6/64 dev up0
+		ip address add $HOST6/64 dev up0 nodad
 		echo 1 >ipv4/neigh/up0/mcast_solicit # a missing neighbour shows after 1 s
 		echo 1 >ipv6/neigh/up0/mcast_solicit
 		ip link set up0 up
@@ -193,10 +194,10 @@ topo_host_links() {
 topo_peer_links() {
 	cat <<-END
 		ip address add $GATEWAY4/24 dev down0
-		ip address add $GATEWAY6/64 dev down0
+		ip address add $GATEWAY6/64 dev down0 nodad
 		ip link set down0 up
 		ip address add $PEER4/32 dev lo
-		ip address add $PEER6/128 dev lo
+		ip address add $PEER6/128 dev lo nodad
 		echo 1 >/proc/sys/net/ipv4/ip_forward
 		echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
 		ip route add unreachable 10.99.0.0/24
