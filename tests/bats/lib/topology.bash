@@ -133,7 +133,16 @@ topo_start() {
 	in_peer sh -ec "$(topo_sysctls)" # before the link arrives there
 	in_host sh -ec "$(topo_sysctls); $(topo_host_links)"
 	in_peer sh -ec "$(topo_peer_links)"
+	wait_for 5 topo_settled
 }
+
+# topo_settled: the kernel adds the local routes of IPv6 addresses some time after
+# "ip" has returned, from a work queue that can be slow on a busy machine.
+topo_settled() {
+	has_local6 in_host "$HOST6" && has_local6 in_peer "$GATEWAY6" && has_local6 in_peer "$PEER6"
+}
+
+has_local6() { "$1" ip -6 route show table local | grep -q "^local $2 "; }
 
 topo_as_root() {
 	chown "$TOPO_UID:$TOPO_UID" "$TOPO_DIR"
