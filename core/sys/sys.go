@@ -22,6 +22,13 @@ func Read(fd int, b []byte) (int, syscall.Errno) {
 	return int(n), errno
 }
 
+// Pread reads from fd into b at offset off of the file.
+func Pread(fd int, b []byte, off int64) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_PREAD64, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))),
+		uintptr(len(b)), uintptr(off), 0, 0)
+	return int(n), errno
+}
+
 // Write writes b to fd.
 func Write(fd int, b []byte) (int, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))

@@ -1,0 +1,115 @@
+package portfwd
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/pasta-net/pasta/core/sys"
+)
+
+// The request and answer of sock_diag(7): struct nlmsghdr, then
+// struct inet_diag_req_v2 or struct inet_diag_msg.
+const (
+	sockDiagByFamily = 20
+	nlHeaderLen      = 16
+	diagRequestLen   = nlHeaderLen + 56
+	// diagPort is where struct inet_diag_msg has the local port, in network order.
+	diagPort   = 4
+	diagMsgLen = 72
+	// diagBufLen holds what one receive gives at most (netlink_dump: 32 KiB).
+	diagBufLen = 32 << 10
+)
+
+// errDiag is an answer that is no list of sockets.
+var errDiag = errors.New("malformed answer")
+
+// diag lists sockets by netlink.
+type diag struct {
+	fd  int
+	seq uint32
+	req [diagRequestLen]byte
+	buf []byte
+}
+
+// newDiag opens a socket in the calling thread's network namespace, which it
+// keeps asking about.
+func newDiag() (*diag, error) {
+	fd, errno := sys.Socket(syscall.AF_NETLINK, syscall.SOCK_RAW, netlinkSockDiag)
+	if errno != 0 {
+		return nil, fmt.Errorf("open sock_diag socket: %w", errno)
+	}
+	return &diag{fd: fd, buf: make([]byte, diagBufLen)}, nil
+}
+
+// netlinkSockDiag is NETLINK_SOCK_DIAG.
+const netlinkSockDiag = 4
+
+func (d *diag) close() { sys.Close(d.fd) }
+
+func (d *diag) list(s source, into *PortSet) error {
+	d.seq++
+	d.request(s)
+	if _, errno := sys.Send(d.fd, d.req[:], 0); errno != 0 {
+		return fmt.Errorf("ask for sockets: %w", errno)
+	}
+	for {
+		n, errno := sys.Recv(d.fd, d.buf, 0)
+		if errno != 0 {
+			return fmt.Errorf("receive list of sockets: %w", errno)
+		}
+		done, err := parseDiag(d.buf[:n], d.seq, into)
+		if done || err != nil {
+			return err
+		}
+	}
+}
+
+// request fills in the request for the sockets of s.
+func (d *diag) request(s source) {
+	b := d.req[:]
+	ne := binary.NativeEndian
+	ne.PutUint32(b[0:], diagRequestLen)
+	ne.PutUint16(b[4:], sockDiagByFamily)
+	ne.PutUint16(b[6:], syscall.NLM_F_REQUEST|syscall.NLM_F_DUMP)
+	ne.PutUint32(b[8:], d.seq)
+	b[16], b[17] = s.family, s.proto
+	ne.PutUint32(b[20:], 1<<s.state)
+}
+
+// parseDiag adds the local ports of the sockets in one datagram of the answer to
+// the request seq. done tells that the list is complete.
+func parseDiag(b []byte, seq uint32, into *PortSet) (done bool, err error) {
+	ne := binary.NativeEndian
+	for len(b) >= nlHeaderLen {
+		length := int(ne.Uint32(b))
+		if length < nlHeaderLen || length > len(b) {
+			return false, errDiag
+		}
+		msg := b[nlHeaderLen:length]
+		if ne.Uint32(b[8:]) == seq {
+			switch ne.Uint16(b[4:]) {
+			case syscall.NLMSG_DONE:
+				return true, nil
+			case syscall.NLMSG_ERROR:
+				return false, diagError(msg)
+			case sockDiagByFamily:
+				if len(msg) < diagMsgLen {
+					return false, errDiag
+				}
+				into.Add(binary.BigEndian.Uint16(msg[diagPort:]))
+			}
+		}
+		b = b[min(len(b), (length+3)&^3):]
+	}
+	return false, nil
+}
+
+// diagError is the errno of struct nlmsgerr.
+func diagError(msg []byte) error {
+	if len(msg) < 4 {
+		return errDiag
+	}
+	return fmt.Errorf("list sockets: %w", syscall.Errno(-int32(binary.NativeEndian.Uint32(msg))))
+}
