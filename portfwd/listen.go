@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"syscall"
 
-	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/core/sys"
 )
@@ -14,17 +13,10 @@ import (
 // backlog is the length of the queue of connections that wait for the guest.
 const backlog = 128
 
-// ListenOptions is what binding depends on besides the rules.
-type ListenOptions struct {
-	// V4, V6 tell which families are enabled.
-	V4, V6 bool
-	// FreeBind allows listening addresses that the host does not have.
-	FreeBind bool
-}
-
-// ListenError is a port that cannot be bound, or with Last above First a range of
-// a best-effort rule of which no port can be bound.
+// ListenError is a port that cannot be bound, or for a best-effort rule its whole
+// range, of which no port can be bound.
 type ListenError struct {
+	Pif         fwd.Pif
 	Rule        fwd.Rule
 	First, Last uint16
 	// Err holds the errno.
@@ -41,98 +33,62 @@ func (e *ListenError) Error() string {
 		addr += "%" + e.Rule.IfName
 	}
 	if e.Rule.BestEffort {
-		return fmt.Sprintf("All listens failed for HOST %s %s/%d-%d\nCouldn't listen on requested ports",
-			e.Rule.Proto, addr, e.First, e.Last)
+		return fmt.Sprintf("All listens failed for %s %s %s/%d-%d\nCouldn't listen on requested ports",
+			e.Pif, e.Rule.Proto, addr, e.First, e.Last)
 	}
-	return fmt.Sprintf("Listen failed for HOST %s port %s/%d: %s", e.Rule.Proto, addr, e.First, sys.Reason(e.Err))
+	return fmt.Sprintf("Listen failed for %s %s port %s/%d: %s", e.Pif, e.Rule.Proto, addr, e.First, sys.Reason(e.Err))
 }
 
 // Unwrap gives the cause.
 func (e *ListenError) Unwrap() error { return e.Err }
 
-// Listen binds a host socket for every port of the rules, in the network
-// namespace of the calling thread. All ports of a rule are bound or Listen
-// fails with a *ListenError and binds none; of a best-effort rule one is enough.
-// Sockets are non-blocking, and the caller owns them.
-func Listen(rules []fwd.Rule, o ListenOptions) ([]config.Listener, error) {
-	var all []config.Listener
-	for _, r := range rules {
-		list, err := listenRule(r, o)
-		all = append(all, list...)
-		if err != nil {
-			closeAll(all)
-			return nil, err
-		}
-	}
-	return all, nil
+// binding is one port of a rule to be bound.
+type binding struct {
+	rule fwd.Rule
+	port uint16
+	// v4, v6 tell which families a wildcard covers.
+	v4, v6 bool
+	// freeBind allows an address that the host does not have.
+	freeBind bool
+	// lingering are ports shared with UDP flows that outlived a listener; nil: none.
+	lingering *PortSet
 }
 
-// listenRule binds the ports of one rule. On error it gives those bound so far.
-func listenRule(r fwd.Rule, o ListenOptions) (list []config.Listener, err error) {
-	var last error
-	for port := int(r.First); port <= int(r.Last); port++ { // int: the last may be 65535
-		fd, err := listenPort(r, uint16(port), o)
-		switch {
-		case err == nil:
-			list = append(list, config.Listener{FD: fd, Rule: r, Port: uint16(port)})
-		case r.BestEffort:
-			last = err
-		default:
-			return list, &ListenError{Rule: r, First: uint16(port), Last: uint16(port), Err: err}
-		}
-	}
-	if len(list) == 0 && last != nil {
-		return nil, &ListenError{Rule: r, First: r.First, Last: r.Last, Err: last}
-	}
-	return list, nil
-}
-
-func closeAll(list []config.Listener) {
-	for _, l := range list {
-		sys.Close(l.FD)
-	}
-}
-
-// listenAddr gives the address to bind and whether the socket serves both
-// families.
-func listenAddr(r fwd.Rule, o ListenOptions) (addr netip.Addr, dual bool) {
+// addr gives the address to bind and whether the socket serves both families.
+func (b *binding) addr() (addr netip.Addr, dual bool) {
 	switch {
-	case r.Listen.IsValid():
-		return r.Listen, false
-	case !o.V6:
+	case b.rule.Listen.IsValid():
+		return b.rule.Listen, false
+	case !b.v6:
 		return netip.IPv4Unspecified(), false
 	}
-	return netip.IPv6Unspecified(), o.V4
+	return netip.IPv6Unspecified(), b.v4
 }
 
-// listenPort binds one port; errors are errnos or those of looking up the
-// interface of a link-local address.
-func listenPort(r fwd.Rule, port uint16, o ListenOptions) (fd int, err error) {
-	addr, dual := listenAddr(r, o)
-	scope, err := scopeOf(addr, r.IfName)
+// open binds the port, in the network namespace of the calling thread. The socket is
+// non-blocking and listens if it is one of TCP.
+func (b *binding) open() (fd int, err error) {
+	addr, dual := b.addr()
+	scope, err := scopeOf(addr, b.rule.IfName)
 	if err != nil {
 		return -1, err
 	}
 	family := sys.Family(addr.As16())
 	typ := syscall.SOCK_STREAM
-	if r.Proto == fwd.UDP {
+	if b.rule.Proto == fwd.UDP {
 		typ = syscall.SOCK_DGRAM
 	}
 	fd, errno := sys.Socket(family, typ, 0)
 	if errno != 0 {
 		return -1, errno
 	}
-	bindTo := sys.MakeSockAddr(addr.As16(), port, scope)
-	for _, step := range []func() syscall.Errno{
-		func() syscall.Errno { return setFamily(fd, family, dual) },
-		func() syscall.Errno { return setOptions(fd, family, r, o) },
-		func() syscall.Errno { return sys.Bind(fd, &bindTo) },
-		func() syscall.Errno { return startListening(fd, r.Proto) },
-	} {
-		if errno := step(); errno != 0 {
-			sys.Close(fd)
-			return -1, errno
-		}
+	if errno := b.setOptions(fd, family, dual); errno != 0 {
+		sys.Close(fd)
+		return -1, errno
+	}
+	if errno := b.start(fd, sys.MakeSockAddr(addr.As16(), b.port, scope)); errno != 0 {
+		sys.Close(fd)
+		return -1, errno
 	}
 	return fd, nil
 }
@@ -149,35 +105,45 @@ func scopeOf(addr netip.Addr, ifName string) (uint32, error) {
 	return uint32(ifi.Index), nil
 }
 
-func setFamily(fd, family int, dual bool) syscall.Errno {
-	if family == syscall.AF_INET {
-		return 0
-	}
-	return sys.SetIPv6Only(fd, !dual)
-}
-
 // setOptions sets what has to be there before bind. For TCP a port that only has
 // connections in TIME_WAIT is free; UDP would share the port with others.
-func setOptions(fd, family int, r fwd.Rule, o ListenOptions) syscall.Errno {
-	if r.IfName != "" {
-		if errno := sys.BindToDevice(fd, r.IfName); errno != 0 {
+func (b *binding) setOptions(fd, family int, dual bool) syscall.Errno {
+	if family == syscall.AF_INET6 {
+		if errno := sys.SetIPv6Only(fd, !dual); errno != 0 {
 			return errno
 		}
 	}
-	if o.FreeBind {
+	if b.rule.IfName != "" {
+		if errno := sys.BindToDevice(fd, b.rule.IfName); errno != 0 {
+			return errno
+		}
+	}
+	if b.freeBind {
 		if errno := sys.SetFreeBind(fd, family); errno != 0 {
 			return errno
 		}
 	}
-	if r.Proto == fwd.UDP {
+	if b.rule.Proto == fwd.UDP {
 		return sys.SetPktInfo(fd, family)
 	}
-	return sys.SetInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
+	return setReuse(fd, 1)
 }
 
-func startListening(fd int, proto fwd.Proto) syscall.Errno {
-	if proto == fwd.UDP {
-		return 0
+func setReuse(fd, on int) syscall.Errno {
+	return sys.SetInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, on)
+}
+
+// start binds, and listens for TCP.
+func (b *binding) start(fd int, addr sys.SockAddr) syscall.Errno {
+	errno := sys.Bind(fd, &addr)
+	if errno == syscall.EADDRINUSE && b.lingering != nil && b.lingering.Has(b.port) {
+		if errno = setReuse(fd, 1); errno == 0 {
+			errno = sys.Bind(fd, &addr)
+			_ = setReuse(fd, 0) // others may not share it
+		}
+	}
+	if errno != 0 || b.rule.Proto == fwd.UDP {
+		return errno
 	}
 	return sys.Listen(fd, backlog)
 }

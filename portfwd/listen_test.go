@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -12,11 +14,26 @@ import (
 	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/core/sys"
+	"github.com/pasta-net/pasta/netcfg/netns"
 	"github.com/pasta-net/pasta/netcfg/netns/netnstest"
 	"github.com/pasta-net/pasta/netcfg/rtnl"
 )
 
-var both = ListenOptions{V4: true, V6: true}
+var both = Options{V4: true, V6: true, TCP: true, UDP: true}
+
+// startHost starts a manager of host rules.
+func startHost(o Options, rules ...fwd.Rule) ([]config.Listener, error) {
+	for i := range rules {
+		if rules[i].Target == 0 {
+			rules[i].Target = rules[i].First
+		}
+	}
+	m, err := NewManager(o)
+	if err != nil {
+		return nil, err
+	}
+	return m.Start(Rules{fwd.Host: rules})
+}
 
 // loUp sets the loopback interface of the test's namespace up.
 func loUp(t *testing.T) {
@@ -31,9 +48,9 @@ func loUp(t *testing.T) {
 	}
 }
 
-func listen(t *testing.T, o ListenOptions, rules ...fwd.Rule) []config.Listener {
+func listen(t *testing.T, o Options, rules ...fwd.Rule) []config.Listener {
 	t.Helper()
-	list, err := Listen(rules, o)
+	list, err := startHost(o, rules...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,12 +74,12 @@ func TestListenFamilies(t *testing.T) {
 		tests := []struct {
 			name   string
 			listen netip.Addr
-			opts   ListenOptions
+			opts   Options
 			v4, v6 bool
 		}{
 			{"dual stack", netip.Addr{}, both, true, true},
-			{"wildcard, IPv4 only", netip.Addr{}, ListenOptions{V4: true}, true, false},
-			{"wildcard, IPv6 only", netip.Addr{}, ListenOptions{V6: true}, false, true},
+			{"wildcard, IPv4 only", netip.Addr{}, Options{V4: true, TCP: true}, true, false},
+			{"wildcard, IPv6 only", netip.Addr{}, Options{V6: true, TCP: true}, false, true},
 			{"any IPv4", netip.IPv4Unspecified(), both, true, false},
 			{"any IPv6", netip.IPv6Unspecified(), both, false, true},
 			{"one IPv4 address", netip.MustParseAddr("127.0.0.1"), both, true, false},
@@ -101,10 +118,9 @@ func TestListenAllOrNothing(t *testing.T) {
 	netnstest.Run(t, func(t *testing.T) {
 		loUp(t)
 		listen(t, both, fwd.Rule{Proto: fwd.TCP, First: 9001, Last: 9001})
-		_, err := Listen([]fwd.Rule{
-			{Proto: fwd.UDP, First: 9000, Last: 9002},
-			{Proto: fwd.TCP, First: 9000, Last: 9002},
-		}, both)
+		_, err := startHost(both,
+			fwd.Rule{Proto: fwd.UDP, First: 9000, Last: 9002},
+			fwd.Rule{Proto: fwd.TCP, First: 9000, Last: 9002})
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			t.Fatalf("error: got %v, want EADDRINUSE", err)
 		}
@@ -156,7 +172,7 @@ func TestListenErrorTexts(t *testing.T) {
 		}
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
-				_, err := Listen([]fwd.Rule{tt.rule}, both)
+				_, err := startHost(both, tt.rule)
 				if err == nil || err.Error() != tt.want {
 					t.Errorf("error: got %v, want %s", err, tt.want)
 				}
@@ -201,4 +217,36 @@ func TestListenUDPTellsDestination(t *testing.T) {
 			})
 		}
 	})
+}
+
+// newNamespace makes a network namespace with loopback up, on a thread of its own.
+func newNamespace(t *testing.T) *netns.Thread {
+	t.Helper()
+	made := make(chan *os.File, 1)
+	go func() {
+		runtime.LockOSThread() // for ever: the thread's namespace is another one now
+		if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
+			t.Errorf("make network namespace: %v", err)
+		}
+		f, err := netns.Open("/proc/thread-self/ns/net")
+		if err != nil {
+			t.Errorf("open new network namespace: %v", err)
+		}
+		made <- f
+	}()
+	f := <-made
+	if f == nil {
+		t.FailNow()
+	}
+	defer f.Close()
+	ns, err := netns.NewThread(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(ns.Close)
+	_ = ns.Do(func() error {
+		loUp(t)
+		return nil
+	})
+	return ns
 }

@@ -12,6 +12,12 @@ import (
 // rfc6335Dynamic are the ephemeral ports of RFC 6335 section 6.
 var rfc6335Dynamic = Range{First: 49152, Last: 65535}
 
+// Refusals of listening addresses of a family that is switched off.
+const (
+	errNoIPv4 = textError("IPv4 forward, but IPv4 not enabled")
+	errNoIPv6 = textError("IPv6 forward, but IPv6 not enabled")
+)
+
 // Env is what the rules of a specification depend on besides its text.
 type Env struct {
 	// Proto of the rules.
@@ -63,9 +69,9 @@ func (s Spec) baseRule(env Env) (fwd.Rule, error) {
 	rule := fwd.Rule{Proto: env.Proto, Listen: s.Listen, IfName: s.IfName, Auto: s.Auto}
 	switch {
 	case s.Listen.Is4() && !env.V4:
-		return rule, textError("IPv4 forward, but IPv4 not enabled")
+		return rule, errNoIPv4
 	case s.Listen.Is6() && !env.V6:
-		return rule, textError("IPv6 forward, but IPv6 not enabled")
+		return rule, errNoIPv6
 	case !s.Listen.IsValid() && !env.V6:
 		rule.Listen = netip.IPv4Unspecified()
 	case !s.Listen.IsValid() && !env.V4:

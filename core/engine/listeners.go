@@ -16,14 +16,15 @@ var ErrStopped = errors.New("change listeners: the run has ended")
 // that traffic does not wait for thousands of them.
 const listenerBatch = 128
 
-// AddListeners starts serving bound sockets, which then belong to the engine. It
-// returns once all are served; those it could not take, if any, are closed and
-// their errors returned. Any goroutine but the loop's may call it, for a run that
-// goes on or is about to begin. After the end it gives ErrStopped, and the
-// sockets stay the caller's.
+// AddListeners starts serving bound sockets, which belong to the engine from the
+// call on. It returns once all are served; those it could not take, if any, are
+// closed and their errors returned. Any goroutine but the loop's may call it, for
+// a run that goes on or is about to begin. After the end all are closed and it
+// gives ErrStopped.
 func (e *Engine) AddListeners(list []config.Listener) error {
 	var failed []error
-	for batch := range slices.Chunk(list, listenerBatch) {
+	for len(list) > 0 {
+		batch := list[:min(len(list), listenerBatch)]
 		err := e.inLoop(func() {
 			for _, l := range batch {
 				if err := e.addListener(l); err != nil {
@@ -33,8 +34,12 @@ func (e *Engine) AddListeners(list []config.Listener) error {
 			}
 		})
 		if err != nil {
+			for _, l := range list {
+				sys.Close(l.FD)
+			}
 			return err
 		}
+		list = list[len(batch):]
 	}
 	return errors.Join(failed...)
 }

@@ -128,7 +128,6 @@ func TestListenersAfterTheRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := bound(t, fwd.TCP)
-	defer syscall.Close(l.FD)
 	done := make(chan error, 1)
 	go func() { done <- e.AddListeners([]config.Listener{l}) }()
 	select {
@@ -138,6 +137,9 @@ func TestListenersAfterTheRun(t *testing.T) {
 		}
 	case <-time.After(5 * time.Second):
 		t.Fatal("AddListeners waits for a loop that has ended")
+	}
+	if err := syscall.Close(l.FD); !errors.Is(err, syscall.EBADF) {
+		t.Errorf("close: %v, want that the socket is closed already", err)
 	}
 	if err := e.RemoveListeners([]config.Listener{l}); !errors.Is(err, ErrStopped) {
 		t.Errorf("error %v, want %v", err, ErrStopped)

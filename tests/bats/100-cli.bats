@@ -136,9 +136,6 @@ misused() {
 }
 
 @test "options whose effect comes later say so, in probes too" {
-    refused "not supported yet: --tcp-ports auto" -t auto
-    refused "not supported yet: --udp-ports all" -u all
-    refused "not supported yet: --tcp-ns auto" -T auto
     refused "not supported yet: --conf-path" --conf-path=/dev/null --version
     refused "not supported yet: --splice-only" --splice-only
 }

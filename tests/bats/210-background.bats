@@ -61,7 +61,8 @@ status_of() { awk -v key="$1:" '$1 == key { print $2 }' "/proc/$DAEMON/status"; 
 	local before after
 	new_target
 	# The link stays down: the guest's kernel has nothing to say.
-	detached as_user "$PASTA" -q -P "$PIDFILE" "$TARGET"
+	# Without ports to follow there is nothing to scan either.
+	detached as_user "$PASTA" -q -P "$PIDFILE" -t none -u none -T none -U none "$TARGET"
 	DAEMON=$(cat "$PIDFILE")
 	note_started "$DAEMON"
 	sleep 0.5

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/pasta-net/pasta/cmd/pasta/daemon"
-	"github.com/pasta-net/pasta/core/fwd"
 )
 
 // The command lines of podman.md and rootlesskit.md section 2, word by word.
@@ -19,13 +18,8 @@ func TestPodmanWithPorts(t *testing.T) {
 	args := strings.Fields("--config-net -t 10.66.0.2/5001-5001:5001-5001 -u ::1/5353-5353:53-53 " +
 		"--dns-forward 169.254.1.1 -T none -U none --no-map-gw --quiet --netns " + podmanNetns +
 		" --map-guest-addr 169.254.1.2")
-	checkOptions(t, args, wanted(func(o *daemon.Options) {
-		podmanDefaults(o)
-		o.Forwards = []fwd.Rule{
-			{Proto: fwd.TCP, Listen: addr("10.66.0.2"), First: 5001, Last: 5001, Target: 5001},
-			{Proto: fwd.UDP, Listen: addr("::1"), First: 5353, Last: 5353, Target: 53},
-		}
-	}))
+	checkOptions(t, args, wanted(podmanDefaults))
+	checkForwards(t, args, []string{"TCP [10.66.0.2]:5001  =>  5001 ", "UDP [::1]:5353  =>  53 "})
 }
 
 // podmanDefaults is what Podman 5.3 and later asks for in every case.
@@ -77,13 +71,7 @@ func TestPodmanVersions(t *testing.T) {
 			"port with interface", "--config-net --tcp-ports 10.66.0.2%eth0/5001:5001 --udp-ports ::1%lo/5002:5002" +
 				" --dns-forward 169.254.1.1 -T none -U none --no-map-gw --quiet --netns " + podmanNetns +
 				" --map-guest-addr 169.254.1.2",
-			func(o *daemon.Options) {
-				podmanDefaults(o)
-				o.Forwards = []fwd.Rule{
-					{Proto: fwd.TCP, Listen: addr("10.66.0.2"), IfName: "eth0", First: 5001, Last: 5001, Target: 5001},
-					{Proto: fwd.UDP, Listen: addr("::1"), IfName: "lo", First: 5002, Last: 5002, Target: 5002},
-				}
-			},
+			podmanDefaults,
 		},
 	}
 	for _, tt := range tests {
@@ -158,7 +146,6 @@ func TestRootlessKitVersions(t *testing.T) {
 func TestRootlessKitMissingFeatures(t *testing.T) {
 	start := "--stderr --ns-ifname=tap0 --mtu=65520 --config-net" + rootlessKitNet + " --ipv4-only "
 	tests := []struct{ name, args, want string }{
-		{"implicit port driver", start + "--tcp-ports=auto --udp-ports=auto 4711", "not supported yet: --tcp-ports auto"},
 		{"pesto", start + "--tcp-ports=none --udp-ports=none --conf-path=/run/.pasta.sock 4711", "not supported yet: --conf-path"},
 		{"probe of pesto", "--conf-path=/dev/null --version", "not supported yet: --conf-path"},
 	}

@@ -11,20 +11,20 @@ import (
 func (s *settings) forwardOptions() []option {
 	return []option{
 		{
-			name: "tcp-ports", short: "t", set: s.inbound("tcp-ports", "-t", fwd.TCP), def: "none",
+			name: "tcp-ports", short: "t", set: s.ports.adder("-t"), def: "auto",
 			usage: "Forward TCP ports of the host to the namespace: `SPEC`, repeatable",
 		},
 		{
-			name: "udp-ports", short: "u", set: s.inbound("udp-ports", "-u", fwd.UDP), def: "none",
+			name: "udp-ports", short: "u", set: s.ports.adder("-u"), def: "auto",
 			usage: "Forward UDP ports of the host to the namespace: `SPEC`, repeatable",
 		},
 		{
-			name: "tcp-ns", short: "T", set: fromGuest("tcp-ns", "-T"), def: "none",
-			usage: "Forward TCP ports of the namespace to the host: `SPEC`, only none is supported yet",
+			name: "tcp-ns", short: "T", set: s.ports.adder("-T"), def: "auto",
+			usage: "Forward TCP ports of the namespace's loopback to that of the host: `SPEC`, repeatable",
 		},
 		{
-			name: "udp-ns", short: "U", set: fromGuest("udp-ns", "-U"), def: "none",
-			usage: "Forward UDP ports of the namespace to the host: `SPEC`, only none is supported yet",
+			name: "udp-ns", short: "U", set: s.ports.adder("-U"), def: "none",
+			usage: "Forward UDP ports of the namespace's loopback to that of the host: `SPEC`, only none is supported yet",
 		},
 		{
 			name: "freebind", on: turnOn(&s.opts.FreeBind),
@@ -41,80 +41,84 @@ func (s *settings) forwardOptions() []option {
 	}
 }
 
-// portSpec is one argument of -t or -u.
+// portSpec is one argument of -t, -u, -T or -U.
 type portSpec struct {
-	proto fwd.Proto
-	spec  portfwd.Spec
+	option string
+	spec   portfwd.Spec
 }
 
-// inbound returns the "set" function of -t and -u, which share one list so that
-// rules keep the order of the command line.
-func (s *settings) inbound(long, short string, proto fwd.Proto) func(string) error {
-	return func(text string) error {
-		spec, err := portfwd.ParseSpec(text)
-		if err != nil {
-			return err
-		}
-		if spec.None {
-			return s.noPorts(short, proto)
-		}
-		if form := missingForm(spec); form != "" {
-			return notYet(long + " " + form)
-		}
-		s.ports = append(s.ports, portSpec{proto: proto, spec: spec})
-		return nil
-	}
-}
+// portSpecs are all of them in their common order, which is that of the rules.
+type portSpecs struct{ list []portSpec }
 
-// noPorts handles "none", which only stands before other specifications.
-func (s *settings) noPorts(short string, proto fwd.Proto) error {
-	given := slices.ContainsFunc(s.ports, func(p portSpec) bool { return p.proto == proto })
-	if given {
-		return errorText("%s none conflicts with previous options", short)
-	}
-	return nil
-}
-
-// missingForm names the part of a specification whose effect is missing.
-func missingForm(spec portfwd.Spec) string {
-	switch {
-	case spec.Auto:
-		return "auto"
-	case slices.ContainsFunc(spec.Entries, func(e portfwd.Entry) bool { return e.All }):
-		return "all"
-	case len(spec.Entries) == 0:
-		return spec.Text
-	}
-	return ""
-}
-
-// fromGuest returns the "set" function of -T and -U.
-func fromGuest(long, short string) func(string) error {
+// adder returns the "set" function of a port option.
+func (p *portSpecs) adder(option string) func(string) error {
 	return func(text string) error {
 		spec, err := portfwd.ParseSpec(text)
 		switch {
 		case err != nil:
 			return err
-		case spec.None:
-			return nil
-		case spec.HasListen():
-			return errorText("Listening address not allowed for %s %s", short, text)
+		case spec.None && slices.ContainsFunc(p.list, func(s portSpec) bool { return s.option == option && !s.spec.None }):
+			return errorText("%s none conflicts with previous options", option)
+		case fromGuest(option) && spec.HasListen():
+			return errorText("Listening address not allowed for %s %s", option, text)
+		case option == "-U" && !spec.None:
+			return notYet("udp-ns " + text)
 		}
-		return notYet(long + " " + text)
+		p.list = append(p.list, portSpec{option: option, spec: spec})
+		return nil
 	}
 }
 
-// forwards turns the specifications into rules, once the families are known.
-func (s *settings) forwards() ([]fwd.Rule, error) {
-	var table portfwd.Table
-	for _, p := range s.ports {
-		if p.proto == fwd.TCP && !s.opts.TCP || p.proto == fwd.UDP && !s.opts.UDP {
-			return nil, errorText("Can't add %s forwarding rule, %s not enabled", p.proto, p.proto)
-		}
-		env := portfwd.Env{Proto: p.proto, V4: s.opts.Net.V4, V6: s.opts.Net.V6}
-		if err := table.AddSpec(p.spec, env); err != nil {
-			return nil, err
+// given tells whether an option was there at all.
+func (p *portSpecs) given(option string) bool {
+	return slices.ContainsFunc(p.list, func(s portSpec) bool { return s.option == option })
+}
+
+// fromGuest tells whether the rules of a port option listen in the namespace.
+func fromGuest(option string) bool { return option == "-T" || option == "-U" }
+
+// protoOf is the protocol that a port option is about.
+func protoOf(option string) fwd.Proto {
+	if option == "-t" || option == "-T" {
+		return fwd.TCP
+	}
+	return fwd.UDP
+}
+
+// forwards turns the specifications into rules, once families and protocols are
+// known. An option that was not given follows what listens on the other side,
+// unless its protocol is switched off.
+func (s *settings) forwards() (rules portfwd.Rules, err error) {
+	list := s.ports.list
+	for _, option := range []string{"-t", "-u", "-T"} {
+		if !s.ports.given(option) && s.enabled(protoOf(option)) {
+			list = append(list, portSpec{option: option, spec: portfwd.Spec{Text: "auto", Auto: true}})
 		}
 	}
-	return table.Rules(), nil
+	var tables [fwd.NumPifs]portfwd.Table
+	env := portfwd.Env{V4: s.opts.Net.V4, V6: s.opts.Net.V6, Ephemeral: portfwd.HostEphemeral()}
+	for _, p := range list {
+		env.Proto, env.FromGuest = protoOf(p.option), fromGuest(p.option)
+		if !s.enabled(env.Proto) && !p.spec.None {
+			return rules, errorText("Can't add %s forwarding rule, %s not enabled", env.Proto, env.Proto)
+		}
+		pif := fwd.Host
+		if env.FromGuest {
+			pif = fwd.Splice
+		}
+		if err := tables[pif].AddSpec(p.spec, env); err != nil {
+			return rules, err
+		}
+	}
+	for pif := range tables {
+		rules[pif] = tables[pif].Rules()
+	}
+	return rules, nil
+}
+
+func (s *settings) enabled(proto fwd.Proto) bool {
+	if proto == fwd.TCP {
+		return s.opts.TCP
+	}
+	return s.opts.UDP
 }

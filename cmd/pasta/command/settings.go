@@ -32,8 +32,8 @@ type settings struct {
 	// lengthInAddress and lengthInMask tell whether -a and -n gave an IPv4
 	// prefix length, which -n does only if it is not 0.
 	lengthInAddress, lengthInMask bool
-	// ports are the specifications of -t and -u in their common order.
-	ports []portSpec
+	// ports are the specifications of -t, -u, -T and -U.
+	ports portSpecs
 }
 
 func newSettings(stderr io.Writer) *settings {

@@ -6,6 +6,7 @@ import (
 	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/netcfg"
+	"github.com/pasta-net/pasta/portfwd"
 )
 
 // LogLevel is the verbosity of a run.
@@ -66,8 +67,8 @@ type Options struct {
 	Net    netcfg.Options
 
 	TCP, UDP, ICMP bool
-	// Forwards are the inbound rules (-t, -u).
-	Forwards []fwd.Rule
+	// Forwards are the rules of both directions (-t, -u, -T, -U).
+	Forwards portfwd.Rules
 	FreeBind bool
 	// Bypass tells which flows do not take the interface.
 	Bypass fwd.Bypass

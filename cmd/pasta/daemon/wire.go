@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/engine"
+	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/core/tap"
 	"github.com/pasta-net/pasta/netcfg"
 	"github.com/pasta-net/pasta/netcfg/netns"
@@ -26,6 +28,20 @@ type dataPath interface {
 	Stop()
 	// Close releases the tap, after Run.
 	Close()
+}
+
+// run is the data path with what changes its forwards while it runs.
+type run struct {
+	*engine.Engine
+	ports *portfwd.Manager
+}
+
+// Run moves packets until Stop, nil, or until the tap fails.
+func (r *run) Run() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go r.ports.Run(ctx, r.Engine)
+	return r.Engine.Run()
 }
 
 // connect sets up everything that packets need: the decision about addresses,
@@ -47,13 +63,12 @@ func connect(o *Options, log *slog.Logger, ns *netns.Thread, capture *os.File) (
 	cfg.GuestMAC = applied.MAC
 	cfg.TCP, cfg.UDP, cfg.ICMP = o.TCP, o.UDP, o.ICMP
 	cfg.Offload, cfg.Timeouts, cfg.Bypass = o.Offload, hostTimeouts(), o.Bypass
-	cfg.Listen, err = portfwd.Listen(o.Forwards, portfwd.ListenOptions{
-		V4: cfg.V4.Enabled, V6: cfg.V6.Enabled, FreeBind: o.FreeBind,
-	})
+	ports, err := startForwards(o, &cfg, ns, log)
 	if err != nil {
 		return nil, worded(err)
 	}
-	tell(log, strings.Split(strings.TrimSuffix(plan.Summary(o.Forwards, nil), "\n"), "\n"), nil)
+	summary := plan.Summary(o.Forwards[fwd.Host], o.Forwards[fwd.Splice])
+	tell(log, strings.Split(strings.TrimSuffix(summary, "\n"), "\n"), nil)
 	sockets := netns.NewSockets(ns)
 	path, err := engine.New(engine.Options{
 		Config: &cfg, Device: dev, Sockets: sockets, Log: log, Pcap: capture, StatsEvery: o.StatsEvery,
@@ -62,7 +77,20 @@ func connect(o *Options, log *slog.Logger, ns *netns.Thread, capture *os.File) (
 		return nil, worded(err)
 	}
 	go sockets.Run(nil) // for as long as the process lives
-	return path, nil
+	return &run{Engine: path, ports: ports}, nil
+}
+
+// startForwards opens the listeners of the forwards into cfg.
+func startForwards(o *Options, cfg *config.Config, ns *netns.Thread, log *slog.Logger) (*portfwd.Manager, error) {
+	ports, err := portfwd.NewManager(portfwd.Options{
+		V4: cfg.V4.Enabled, V6: cfg.V6.Enabled, TCP: cfg.TCP, UDP: cfg.UDP,
+		FreeBind: o.FreeBind, Namespace: ns.Do, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	cfg.Listen, err = ports.Start(o.Forwards)
+	return ports, err
 }
 
 // tell logs lines for the user.

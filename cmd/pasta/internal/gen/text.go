@@ -13,13 +13,24 @@ that options which take an address keep one per family.
 
 Sizes and numbers are decimal, hexadecimal with 0x, or octal with a leading 0.`
 
-	portRules = `A port specification is "none", or a list of ports and ranges separated by commas, optionally preceded by a
-listening address, an interface or both, and a slash: 8080, 8000-8010, 10.66.0.2/8080, [fd66::2]/8080, %eth0/8080. Each port or
-range may be followed by a colon and the ports it maps to, in a range of the same length: 8080:80, 8000-8010:9000-9010. A part that
-starts with ~ excludes ports from the list: 8000-8010,~8005.
+	portRules = `A port specification is "none", or a list separated by commas, optionally preceded by a listening address, an
+interface or both, and a slash: 8080, 8000-8010, 10.66.0.2/8080, [fd66::2]/8080, %eth0/8080. Ports and ranges may be followed by a
+colon and what they map to: ports in a range of the same length, an address in the namespace, or both, as in 8080:80,
+8000-8010:9000-9010, 0.0.0.0/8080:192.0.2.5, 0.0.0.0/8080:192.0.2.5/80. IPv6 addresses behind the colon stand in brackets; forwards
+to an address need a listening address of the same family, or --ipv4-only or --ipv6-only. A part that starts with ~ excludes ports from
+the list, wherever it stands: 8000-8010,~8005.
 
-Without address, forwards listen on all addresses of the enabled families. If a port cannot be bound, pasta exits with status 1.
-The forms auto and all, and lists of exclusions only, are not supported yet.`
+The word all stands for every port that is not in the host's range of ephemeral ports (net.ipv4.ip_local_port_range), and so does a
+list without ports, as in ~22. The word auto makes each port of the list depend on a service: it is forwarded while something
+listens on it in the place that it leads to, which is looked up every second, and at start. auto alone is that for all ports.
+Services that listen on TCP count as UDP services too, as some use both.
+
+Without address, forwards listen on all addresses of the enabled families. A port or range that cannot be bound ends the start with
+status 1; ports that all and auto stand for are left out, and tried again. Options for the same direction must not ask twice for one
+port of an address. A direction may have 255 such ports and ranges.
+
+Forwards of the namespace, by --tcp-ns and --udp-ns, listen on its loopback interface only, take no listening address, and lead to
+the host's loopback.`
 )
 
 // groupText introduces a group of options.
