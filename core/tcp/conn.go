@@ -137,6 +137,7 @@ type conn struct {
 	rtxSince            int64 // since when nothing was acknowledged
 	ackAt               int64 // delayed acknowledgment
 	discardAt           int64 // end of the delay of a discard
+	roomAt              int64 // when the host socket had room again
 	outAt               int64 // when to try a host socket again that lacks kernel memory
 	lastFromGuest       int64
 	lastData            int64 // last data from the guest

@@ -230,7 +230,8 @@ func (h *Handler) RunBacklog(now int64) {
 	h.backlog = h.backlog[:0]
 }
 
-// receiving is for how long after data from the guest more of it is waited for.
+// receiving is for how long more data from the guest is waited for, after some came or
+// was asked for by a window.
 const receiving = int64(50 * time.Millisecond)
 
 // Receiving tells whether a guest's data is under way: held for a host socket, waiting
@@ -238,7 +239,8 @@ const receiving = int64(50 * time.Millisecond)
 func (h *Handler) Receiving(now int64) (busy bool) {
 	h.table.All(func(i uint32) {
 		c := &h.conns[i]
-		busy = busy || c.held > 0 || c.state.takesData() && (c.has(wantOut) || now-c.lastData < receiving)
+		quiet := now - max(c.lastData, c.roomAt)
+		busy = busy || c.held > 0 || c.state.takesData() && (c.has(wantOut) || quiet < receiving)
 	})
 	return busy
 }

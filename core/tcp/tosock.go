@@ -152,6 +152,7 @@ func (h *Handler) fromSockOut(i uint32, c *conn) bool {
 		return true // room that nobody waits for
 	}
 	c.clear(wantOut)
+	c.roomAt = h.now
 	switch written := h.writeHeld(i, c); {
 	case c.held > 0 && written > 0:
 		h.watchOut(i, c)
