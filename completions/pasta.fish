@@ -13,7 +13,7 @@ complete -c pasta -s p -l pcap -r -F -d 'Capture the frames of the namespace int
 complete -c pasta -s P -l pid -r -F -d 'Write the process ID to FILE when everything is set up'
 complete -c pasta -s F -l fd -x -d 'Accepted without effect: descriptor FD of a guest, for passt'
 complete -c pasta -l stats -x -d 'Print event counters at most every SECONDS, if anything happened; needs --foreground before it'
-complete -c pasta -s c -l conf-path -r -F -d 'Serve changes of forwards on the socket PATH (not supported yet)'
+complete -c pasta -s c -l conf-path -r -F -d 'Let pesto show and change forwards through a socket at PATH'
 complete -c pasta -l chroot-fallback -d 'Use chroot where pivot_root fails, as with an initramfs as root'
 complete -c pasta -s h -l help -d 'Print this help on standard output and exit'
 complete -c pasta -l version -d 'Print the version on standard output and exit'

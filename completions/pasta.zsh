@@ -27,8 +27,8 @@ _arguments -s -S -A '-*' \
     '*-F+[Accepted without effect\: descriptor FD of a guest, for passt]:FD: ' \
     '*--fd=[Accepted without effect\: descriptor FD of a guest, for passt]:FD: ' \
     '*--stats=[Print event counters at most every SECONDS, if anything happened; needs --foreground before it]:SECONDS: ' \
-    '*-c+[Serve changes of forwards on the socket PATH (not supported yet)]:PATH:_files' \
-    '*--conf-path=[Serve changes of forwards on the socket PATH (not supported yet)]:PATH:_files' \
+    '*-c+[Let pesto show and change forwards through a socket at PATH]:PATH:_files' \
+    '*--conf-path=[Let pesto show and change forwards through a socket at PATH]:PATH:_files' \
     '*--chroot-fallback[Use chroot where pivot_root fails, as with an initramfs as root]' \
     '*-h[Print this help on standard output and exit]' \
     '*--help[Print this help on standard output and exit]' \

@@ -31,7 +31,7 @@ func (t *Table) Rules() []fwd.Rule { return t.rules }
 // table is then unchanged.
 func (t *Table) Add(rule fwd.Rule) error {
 	for _, old := range t.rules {
-		if conflict(rule, old) {
+		if Conflict(rule, old) {
 			return &ConflictError{New: rule, Old: old}
 		}
 	}
@@ -63,8 +63,8 @@ func (t *Table) AddSpec(s Spec, env Env) error {
 	return nil
 }
 
-// conflict tells whether two rules would bind the same port.
-func conflict(a, b fwd.Rule) bool {
+// Conflict tells whether two rules would bind the same port.
+func Conflict(a, b fwd.Rule) bool {
 	return a.Proto == b.Proto &&
 		a.First <= b.Last && b.First <= a.Last &&
 		(a.IfName == "" || b.IfName == "" || a.IfName == b.IfName) &&

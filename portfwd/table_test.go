@@ -38,11 +38,11 @@ func TestConflict(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := conflict(tt.a, tt.b); got != tt.want {
-				t.Errorf("conflict(%v, %v) = %v, want %v", tt.a, tt.b, got, tt.want)
+			if got := Conflict(tt.a, tt.b); got != tt.want {
+				t.Errorf("Conflict(%v, %v) = %v, want %v", tt.a, tt.b, got, tt.want)
 			}
-			if got := conflict(tt.b, tt.a); got != tt.want {
-				t.Errorf("conflict(%v, %v) = %v, want %v", tt.b, tt.a, got, tt.want)
+			if got := Conflict(tt.b, tt.a); got != tt.want {
+				t.Errorf("Conflict(%v, %v) = %v, want %v", tt.b, tt.a, got, tt.want)
 			}
 		})
 	}

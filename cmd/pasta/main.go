@@ -9,6 +9,7 @@ import (
 
 	"github.com/pasta-net/pasta/cmd/pasta/command"
 	"github.com/pasta-net/pasta/cmd/pasta/daemon"
+	"github.com/pasta-net/pasta/compat/pesto"
 )
 
 func main() {
@@ -26,8 +27,10 @@ func run(argv []string) int {
 	case !ok:
 		fmt.Fprintln(os.Stderr, `Cannot determine mode, invoke as "passt" or "pasta"`)
 		return 1
+	case name == "pesto":
+		return pesto.Run(argv[1:], command.VersionText(name), os.Stdout, os.Stderr)
 	case name != "pasta":
-		fmt.Fprintf(os.Stderr, "%s: not supported yet, this release only runs as pasta\n", name)
+		fmt.Fprintf(os.Stderr, "%s: not supported yet, this release only runs as pasta and pesto\n", name)
 		return 1
 	}
 	return command.Pasta(argv[1:])

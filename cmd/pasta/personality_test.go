@@ -40,9 +40,15 @@ func TestPersonalityWithoutProgramName(t *testing.T) {
 }
 
 func TestMissingPersonalitiesExitWithOne(t *testing.T) {
-	for _, argv0 := range []string{"passt", "slirp4netns", "vpnkit", "pesto", "foo"} {
+	for _, argv0 := range []string{"passt", "slirp4netns", "vpnkit", "foo"} {
 		if got := run([]string{argv0, "--version"}); got != 1 {
 			t.Errorf("run(%q) = %d, want 1", argv0, got)
 		}
+	}
+}
+
+func TestPestoIsAPersonality(t *testing.T) {
+	if got := run([]string{"/usr/bin/pesto", "--version"}); got != 0 {
+		t.Errorf("run(pesto --version) = %d, want 0", got)
 	}
 }

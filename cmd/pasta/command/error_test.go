@@ -106,7 +106,6 @@ func TestErrors(t *testing.T) {
 		},
 		{"--host-lo-to-ns-lo --no-splice", "--host-lo-to-ns-lo is incompatible with --no-splice"},
 		{"--no-splice --host-lo-to-ns-lo", "--host-lo-to-ns-lo is incompatible with --no-splice"},
-		{"--conf-path=/dev/null --version", "not supported yet: --conf-path"},
 		{"--stats 1", "Can't display statistics if not running in foreground"},
 		{"--stats 1 -f", "Can't display statistics if not running in foreground"},
 		{"-f --stats 0", "Invalid statistics delay: 0"},

@@ -52,8 +52,8 @@ func (s *settings) generalOptions() []option {
 			usage: "Print event counters at most every `SECONDS`, if anything happened; needs --foreground before it",
 		},
 		{
-			name: "conf-path", short: "c", set: ignoringArgument(func() error { return notYet("conf-path") }),
-			usage: "Serve changes of forwards on the socket `PATH` (not supported yet)", complete: CompleteFile,
+			name: "conf-path", short: "c", set: store(&o.ConfPath), complete: CompleteFile,
+			usage: "Let pesto show and change forwards through a socket at `PATH`",
 		},
 		{
 			name: "chroot-fallback", on: turnOn(&o.ChrootFallback),

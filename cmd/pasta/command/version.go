@@ -30,3 +30,6 @@ There is NO WARRANTY, to the extent permitted by law.
 
 `
 }
+
+// VersionText is the output of --version of a personality.
+func VersionText(name string) string { return versionText(name, Version()) }

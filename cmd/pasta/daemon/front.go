@@ -11,6 +11,7 @@ import (
 	"github.com/pasta-net/pasta/core/isolate"
 	"github.com/pasta-net/pasta/core/sys"
 	"github.com/pasta-net/pasta/netcfg/netns"
+	"github.com/pasta-net/pasta/portfwd/control"
 )
 
 // fileMode is the mode of files that we make: they may hold private data.
@@ -26,7 +27,7 @@ type front struct {
 	queue *logQueue
 
 	// Opened with the invoking user's rights; nil if not asked for.
-	pidFile, logFile, pcap *os.File
+	pidFile, logFile, pcap, conf *os.File
 
 	signals chan os.Signal
 	// stub is the process ID of the spawned command, daemon that of the
@@ -140,6 +141,18 @@ func (f *front) openFiles() error {
 	if f.pcap, err = createRegular(f.o.PcapFile); err != nil {
 		f.log.Error(fmt.Sprintf("Couldn't open capture file %s: %s", f.o.PcapFile, sys.Reason(err)))
 	}
+	return f.openConf()
+}
+
+// openConf binds the control socket.
+func (f *front) openConf() (err error) {
+	if f.o.ConfPath == "" {
+		return nil
+	}
+	if f.conf, err = control.Listen(f.o.ConfPath); err != nil {
+		return messagef("Failed to bind UNIX domain socket: %s", sys.Reason(err))
+	}
+	f.log.Info("UNIX domain socket bound at " + f.o.ConfPath)
 	return nil
 }
 
@@ -203,7 +216,7 @@ func (f *front) startDaemon(r *role, user *os.File) (ready *os.File, err error) 
 	}
 	defer closeFile(owner)
 	r.Start, r.Front = f.start, os.Getpid()
-	r.Ready, r.Log, r.Pcap, r.Owner = fdOf(w), fdOf(f.logFile), fdOf(f.pcap), fdOf(owner)
+	r.Ready, r.Log, r.Pcap, r.Conf, r.Owner = fdOf(w), fdOf(f.logFile), fdOf(f.pcap), fdOf(f.conf), fdOf(owner)
 	f.daemon, err = f.forkDaemon(r, fdOf(user))
 	if err != nil {
 		ready.Close()
@@ -211,6 +224,7 @@ func (f *front) startDaemon(r *role, user *os.File) (ready *os.File, err error) 
 	}
 	closeFile(f.logFile)
 	closeFile(f.pcap)
+	closeFile(f.conf)
 	return ready, nil
 }
 
@@ -229,7 +243,7 @@ func (f *front) forkDaemon(r *role, user int) (pid int, err error) {
 	if !f.o.foreground() {
 		s.Namespaces |= syscall.CLONE_NEWPID
 	}
-	for _, fd := range []int{r.Ready, r.Log, r.Pcap, r.Owner} {
+	for _, fd := range []int{r.Ready, r.Log, r.Pcap, r.Conf, r.Owner} {
 		if fd != 0 {
 			s.Files = append(s.Files, fd)
 		}

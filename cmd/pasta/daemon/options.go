@@ -70,6 +70,8 @@ type Options struct {
 	// Forwards are the rules of both directions (-t, -u, -T, -U).
 	Forwards portfwd.Rules
 	FreeBind bool
+	// ConfPath is where the control socket for forwards is; empty: none.
+	ConfPath string
 	// Bypass tells which flows do not take the interface.
 	Bypass fwd.Bypass
 

@@ -39,6 +39,8 @@ type role struct {
 	// Log and Pcap are files opened with the invoking user's rights.
 	Log  int `json:",omitempty"`
 	Pcap int `json:",omitempty"`
+	// Conf is the control socket, bound with the same rights.
+	Conf int `json:",omitempty"`
 	// Netns is the path of the target network namespace and Owner a pidfd of
 	// the process that it hangs on.
 	Netns string `json:",omitempty"`
@@ -77,7 +79,7 @@ func takeRole() (*role, error) {
 	if err := json.Unmarshal([]byte(rest), r); err != nil {
 		return nil, fmt.Errorf("decode %s: %w", roleEnv, err)
 	}
-	for _, fd := range []int{r.Ready, r.Log, r.Pcap, r.Owner, r.Go} {
+	for _, fd := range []int{r.Ready, r.Log, r.Pcap, r.Conf, r.Owner, r.Go} {
 		if fd > 2 {
 			syscall.CloseOnExec(fd)
 		}

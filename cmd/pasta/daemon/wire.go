@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"context"
 	"log/slog"
 	"os"
 	"strconv"
@@ -16,7 +15,6 @@ import (
 	"github.com/pasta-net/pasta/netcfg/netns"
 	"github.com/pasta-net/pasta/netcfg/resolv"
 	"github.com/pasta-net/pasta/netcfg/rtnl"
-	"github.com/pasta-net/pasta/portfwd"
 )
 
 // dataPath moves packets between tap and sockets.
@@ -30,25 +28,11 @@ type dataPath interface {
 	Close()
 }
 
-// run is the data path with what changes its forwards while it runs.
-type run struct {
-	*engine.Engine
-	ports *portfwd.Manager
-}
-
-// Run moves packets until Stop, nil, or until the tap fails.
-func (r *run) Run() error {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go r.ports.Run(ctx, r.Engine)
-	return r.Engine.Run()
-}
-
 // connect sets up everything that packets need: the decision about addresses,
 // the tap in the namespace of the thread ns, the listening sockets and the
 // engine. It tells the user about it by log. After an error the process ends,
 // and with it what was opened.
-func connect(o *Options, log *slog.Logger, ns *netns.Thread, capture *os.File) (dataPath, error) {
+func connect(o *Options, log *slog.Logger, ns *netns.Thread, capture *os.File) (*run, error) {
 	plan, err := decide(o.Net)
 	if err != nil {
 		return nil, worded(err)
@@ -77,20 +61,7 @@ func connect(o *Options, log *slog.Logger, ns *netns.Thread, capture *os.File) (
 		return nil, worded(err)
 	}
 	go sockets.Run(nil) // for as long as the process lives
-	return &run{Engine: path, ports: ports}, nil
-}
-
-// startForwards opens the listeners of the forwards into cfg.
-func startForwards(o *Options, cfg *config.Config, ns *netns.Thread, log *slog.Logger) (*portfwd.Manager, error) {
-	ports, err := portfwd.NewManager(portfwd.Options{
-		V4: cfg.V4.Enabled, V6: cfg.V6.Enabled, TCP: cfg.TCP, UDP: cfg.UDP,
-		FreeBind: o.FreeBind, Namespace: ns.Do, Log: log,
-	})
-	if err != nil {
-		return nil, err
-	}
-	cfg.Listen, err = ports.Start(o.Forwards)
-	return ports, err
+	return &run{Engine: path, ports: ports, log: log}, nil
 }
 
 // tell logs lines for the user.

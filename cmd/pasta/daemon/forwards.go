@@ -1,0 +1,73 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"syscall"
+
+	"github.com/pasta-net/pasta/core/config"
+	"github.com/pasta-net/pasta/core/engine"
+	"github.com/pasta-net/pasta/core/sys"
+	"github.com/pasta-net/pasta/netcfg/netns"
+	"github.com/pasta-net/pasta/portfwd"
+	"github.com/pasta-net/pasta/portfwd/control"
+)
+
+// run is the data path with what changes its forwards while it runs.
+type run struct {
+	*engine.Engine
+	ports *portfwd.Manager
+	log   *slog.Logger
+	// control serves clients that change forwards; nil: nobody may.
+	control *control.Server
+}
+
+// Run moves packets until Stop, nil, or until the tap fails.
+func (r *run) Run() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go r.ports.Run(ctx, r.Engine)
+	if r.control != nil {
+		go r.control.Serve(ctx)
+	}
+	return r.Engine.Run()
+}
+
+// openControl makes the server for the control socket, if there is one. Processes
+// in the namespace of the thread ns are refused.
+func (r *run) openControl(socket *os.File, ns *netns.Thread) (err error) {
+	if socket == nil {
+		return nil
+	}
+	r.log.Debug("Configuration socket: " + socket.Name())
+	r.control, err = control.NewServer(socket, r.ports, netnsCookie(ns), r.log)
+	return err
+}
+
+// netnsCookie identifies the namespace of the thread ns; 0 if the kernel is too old
+// to tell.
+func netnsCookie(ns *netns.Thread) (cookie uint64) {
+	_ = ns.Do(func() error {
+		fd, errno := sys.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+		if errno == 0 {
+			cookie, _ = sys.NetnsCookie(fd)
+			sys.Close(fd)
+		}
+		return nil
+	})
+	return cookie
+}
+
+// startForwards opens the listeners of the forwards into cfg.
+func startForwards(o *Options, cfg *config.Config, ns *netns.Thread, log *slog.Logger) (*portfwd.Manager, error) {
+	ports, err := portfwd.NewManager(portfwd.Options{
+		V4: cfg.V4.Enabled, V6: cfg.V6.Enabled, TCP: cfg.TCP, UDP: cfg.UDP,
+		FreeBind: o.FreeBind, Namespace: ns.Do, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	cfg.Listen, err = ports.Start(o.Forwards)
+	return ports, err
+}

@@ -1,0 +1,21 @@
+package sys
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// NetnsCookie identifies the network namespace that socket fd belongs to, until the
+// next boot (SO_NETNS_COOKIE, Linux 5.14).
+func NetnsCookie(fd int) (uint64, syscall.Errno) {
+	var v uint64
+	l := uint32(unsafe.Sizeof(v))
+	_, _, errno := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_NETNS_COOKIE,
+		uintptr(unsafe.Pointer(&v)), uintptr(unsafe.Pointer(&l)), 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return v, 0
+}

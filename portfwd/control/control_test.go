@@ -1,0 +1,296 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pasta-net/pasta/core/fwd"
+	"github.com/pasta-net/pasta/core/sys"
+	"github.com/pasta-net/pasta/portfwd"
+)
+
+// fakePorts holds tables without opening anything.
+type fakePorts struct {
+	o portfwd.Options
+
+	mu         sync.Mutex
+	rules      portfwd.Rules
+	generation uint64
+	warnings   []string
+}
+
+func (p *fakePorts) Options() portfwd.Options { return p.o }
+
+func (p *fakePorts) Rules() (portfwd.Rules, uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.rules, p.generation
+}
+
+func (p *fakePorts) Replace(generation uint64, rules portfwd.Rules) ([]string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if generation != p.generation {
+		return nil, portfwd.ErrChanged
+	}
+	p.rules = rules
+	p.generation++
+	return p.warnings, nil
+}
+
+func pasta() *fakePorts {
+	return &fakePorts{o: portfwd.Options{
+		V4: true, TCP: true, UDP: true, Namespace: func(f func() error) error { return f() },
+	}}
+}
+
+// serve starts a server and gives its socket.
+func serve(t *testing.T, ports Ports, guest uint64) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "conf")
+	f, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := NewServer(f, ports, guest, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		s.Serve(ctx)
+		close(ended)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-ended
+	})
+	return path
+}
+
+func dial(t *testing.T, path string) *Client {
+	t.Helper()
+	c, err := Dial(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func someRules() portfwd.Rules {
+	return portfwd.Rules{
+		fwd.Host: {
+			{Proto: fwd.TCP, Listen: netip.MustParseAddr("10.0.0.1"), IfName: "eth0", First: 80, Last: 89, Target: 8080},
+			{Proto: fwd.UDP, First: 53, Last: 53, Target: 53, Auto: true},
+		},
+		fwd.Splice: {{Proto: fwd.TCP, IfName: "lo", First: 1, Last: 99, Target: 1, BestEffort: true, Auto: true}},
+	}
+}
+
+func TestRulesSurviveTheWire(t *testing.T) {
+	ports := pasta()
+	c := dial(t, serve(t, ports, 0))
+	want := someRules()
+	result, err := c.Replace(NewConfig(want, 0, true))
+	if err != nil || result.Generation != 1 {
+		t.Fatalf("Replace = %+v, %v, want generation 1", result, err)
+	}
+	config, err := c.Config()
+	if err != nil || config.Generation != 1 {
+		t.Fatalf("Config: generation %d, %v, want 1", config.Generation, err)
+	}
+	got, err := config.Rules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal := cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+	if diff := cmp.Diff(want, got, equal); diff != "" {
+		t.Errorf("rules (-want +got):\n%s", diff)
+	}
+}
+
+func TestHelloTellsCapabilities(t *testing.T) {
+	c := dial(t, serve(t, pasta(), 0))
+	e := portfwd.HostEphemeral()
+	want := Hello{IPv4: true, TCP: true, UDP: true, Scan: true, Splice: true, EphemeralFirst: e.First, EphemeralLast: e.Last}
+	if c.Hello != want {
+		t.Errorf("hello %+v, want %+v", c.Hello, want)
+	}
+	vm := pasta()
+	vm.o.Namespace = nil
+	c = dial(t, serve(t, vm, 0))
+	config, err := c.Config()
+	if err != nil || c.Hello.Scan || c.Hello.Splice || len(config.Tables) != 1 {
+		t.Errorf("without namespace: hello %+v, tables %+v, %v, want only HOST", c.Hello, config.Tables, err)
+	}
+}
+
+func TestConcurrentChangeIsRefused(t *testing.T) {
+	path := serve(t, pasta(), 0)
+	c := dial(t, path)
+	if _, err := c.Replace(NewConfig(someRules(), 0, true)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := c.Replace(NewConfig(portfwd.Rules{}, 0, true))
+	var refused *Failure
+	if !errors.As(err, &refused) || refused.Message != portfwd.ErrChanged.Error() {
+		t.Errorf("second change from the same state: %v, want %v", err, portfwd.ErrChanged)
+	}
+}
+
+func TestWarningsReachTheClient(t *testing.T) {
+	ports := pasta()
+	ports.warnings = []string{"Listen failed"}
+	c := dial(t, serve(t, ports, 0))
+	result, err := c.Replace(NewConfig(someRules(), 0, true))
+	if err != nil || len(result.Warnings) != 1 || result.Warnings[0] != "Listen failed" {
+		t.Errorf("Replace = %+v, %v, want one warning", result, err)
+	}
+}
+
+func TestBadRequests(t *testing.T) {
+	c := dial(t, serve(t, pasta(), 0))
+	tests := []struct {
+		name    string
+		k       kind
+		payload any
+		want    string
+	}{
+		{"unknown type", 99, struct{}{}, "Unknown request 99"},
+		{"no configuration", kindReplace, []int{1}, "Malformed request"},
+		{"unknown table", kindReplace, Config{Tables: []Table{{Pif: "TAP"}}}, `unknown table "TAP"`},
+		{"unknown protocol", kindReplace, Config{Tables: []Table{{Pif: "HOST", Rules: []Rule{{Proto: "SCTP"}}}}}, `unknown protocol "SCTP"`},
+	}
+	for _, tt := range tests { // on one connection: failures do not end it
+		t.Run(tt.name, func(t *testing.T) {
+			err := c.call(tt.k, tt.payload, kindResult, new(Result))
+			var refused *Failure
+			if !errors.As(err, &refused) || refused.Message != tt.want {
+				t.Errorf("answer %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestMisbehavingClientIsDropped(t *testing.T) {
+	path := serve(t, pasta(), 0)
+	for _, b := range []string{"\xff\xff\xff\xff\x00\x02\x00\x01", "\x00\x00\x00\x00\x00\x02\x00\x09", "GET / HTTP/1.1\r\n\r\n"} {
+		conn, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, b); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(conn); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("after %q: %v, want the end of the connection", b, err)
+		}
+		_ = conn.Close()
+	}
+	dial(t, path) // and the next one is served
+}
+
+func TestGuestIsRefused(t *testing.T) {
+	fd, errno := sys.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	defer sys.Close(fd)
+	here, errno := sys.NetnsCookie(fd)
+	if errno != 0 {
+		t.Skipf("this kernel does not tell namespaces: %v", errno)
+	}
+	if c, err := Dial(serve(t, pasta(), here)); err == nil {
+		_ = c.Close()
+		t.Error("a client in the guest's namespace is served")
+	}
+}
+
+func TestPeerCheck(t *testing.T) {
+	tests := []struct {
+		name  string
+		p     peer
+		owner uint32
+		want  error
+	}{
+		{"owner", peer{uid: 1000}, 1000, nil},
+		{"root", peer{uid: 0}, 1000, nil},
+		{"other user", peer{uid: 1001}, 1000, errPeerUser},
+		{"guest", peer{uid: 1000, netns: 7}, 1000, errPeerGuest},
+		{"other namespace", peer{uid: 1000, netns: 8}, 1000, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := tt.p.check(tt.owner, 7); !errors.Is(err, tt.want) {
+				t.Errorf("check = %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestListen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "conf")
+	f, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode() != os.ModeSocket|0o600 {
+		t.Errorf("socket: mode %v, %v, want 0600", info.Mode(), err)
+	}
+	if _, err := Listen(path); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("second listener: %v, want address in use", err)
+	}
+	_ = f.Close()
+	if f, err = Listen(path); err != nil {
+		t.Fatalf("with a stale socket: %v", err)
+	}
+	_ = f.Close()
+	if _, err := Listen(os.DevNull); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("in place of a device: %v, want address in use", err)
+	}
+	if _, err := Listen(filepath.Join(path, "x")); !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("below a socket: %v, want not a directory", err)
+	}
+}
+
+// FuzzReadMessage checks that no input is read beyond its bounds or panics, and
+// that what is read can be sent again.
+func FuzzReadMessage(f *testing.F) {
+	var seed bytes.Buffer
+	if err := writeMessage(&seed, kindReplace, NewConfig(someRules(), 7, true)); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(seed.Bytes())
+	f.Add([]byte("\x00\x00\x00\x02\x00\x02\x00\x01{}"))
+	f.Add([]byte(strings.Repeat("\xff", 16)))
+	s := &Server{ports: pasta(), log: slog.New(slog.DiscardHandler)}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		k, payload, err := readMessage(bytes.NewReader(b))
+		if err != nil {
+			return
+		}
+		if len(payload) > maxPayload || headerLen+len(payload) > len(b) {
+			t.Errorf("payload of %d bytes in a message of %d", len(payload), len(b))
+		}
+		answer, v := s.answer(k, payload)
+		if err := writeMessage(io.Discard, answer, v); err != nil {
+			t.Errorf("answer %d: %v", answer, err)
+		}
+	})
+}

@@ -1,0 +1,160 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/pasta-net/pasta/portfwd"
+)
+
+// requestTimeout bounds how long a client may think between messages. Others wait
+// meanwhile.
+const requestTimeout = 5 * time.Second
+
+// Ports are the forwards of a run, see portfwd.Manager.
+type Ports interface {
+	Options() portfwd.Options
+	Rules() (portfwd.Rules, uint64)
+	Replace(generation uint64, rules portfwd.Rules) (warnings []string, err error)
+}
+
+// Server serves clients of one control socket, one after the other.
+type Server struct {
+	listener *net.UnixListener
+	ports    Ports
+	log      *slog.Logger
+	// owner is the user whose socket it is, guest the network namespace whose
+	// processes are refused.
+	owner uint32
+	guest uint64
+}
+
+// NewServer makes a server for the bound socket in file, which it takes over. guest
+// is the network namespace whose processes are refused (sys.NetnsCookie); 0: none.
+func NewServer(file *os.File, ports Ports, guest uint64, log *slog.Logger) (*Server, error) {
+	defer file.Close()
+	owner, err := ownerOf(file)
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.FileListener(file)
+	if err != nil {
+		return nil, fmt.Errorf("use control socket: %w", err)
+	}
+	u, ok := l.(*net.UnixListener)
+	if !ok {
+		l.Close()
+		return nil, fmt.Errorf("use control socket: %w", syscall.EPROTOTYPE)
+	}
+	return &Server{listener: u, ports: ports, log: log, owner: owner, guest: guest}, nil
+}
+
+// Serve accepts clients until ctx ends.
+func (s *Server) Serve(ctx context.Context) {
+	stop := context.AfterFunc(ctx, func() { _ = s.listener.Close() })
+	defer stop()
+	for {
+		conn, err := s.listener.AcceptUnix()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil: // out of descriptors, say
+			s.log.Warn("Couldn't accept configuration client", "err", err)
+			time.Sleep(requestTimeout)
+			continue
+		}
+		s.client(conn)
+		_ = conn.Close()
+	}
+}
+
+// client serves one client until it has had enough or misbehaves.
+func (s *Server) client(conn *net.UnixConn) {
+	p, err := peerOf(conn)
+	if err == nil {
+		err = p.check(s.owner, s.guest)
+	}
+	if err != nil {
+		s.log.Warn("Refused configuration client", "err", err)
+		return
+	}
+	s.log.Info(fmt.Sprintf("Accepted configuration client, PID %d", p.pid))
+	if err := s.send(conn, kindHello, s.hello()); err != nil {
+		return
+	}
+	for {
+		if conn.SetReadDeadline(time.Now().Add(requestTimeout)) != nil {
+			return
+		}
+		k, payload, err := readMessage(conn)
+		if err != nil {
+			s.log.Debug("Configuration client left", "err", err)
+			return
+		}
+		answer, v := s.answer(k, payload)
+		if s.send(conn, answer, v) != nil {
+			return
+		}
+	}
+}
+
+func (s *Server) send(conn *net.UnixConn, k kind, v any) error {
+	if err := conn.SetWriteDeadline(time.Now().Add(requestTimeout)); err != nil {
+		return err
+	}
+	return writeMessage(conn, k, v)
+}
+
+func (s *Server) hello() Hello {
+	o := s.ports.Options()
+	e := portfwd.HostEphemeral()
+	return Hello{
+		IPv4: o.V4, IPv6: o.V6, TCP: o.TCP, UDP: o.UDP, Scan: o.Namespace != nil, Splice: o.Namespace != nil,
+		EphemeralFirst: e.First, EphemeralLast: e.Last,
+	}
+}
+
+// answer handles one request.
+func (s *Server) answer(k kind, payload []byte) (kind, any) {
+	switch k {
+	case kindList:
+		rules, generation := s.ports.Rules()
+		return kindConfig, NewConfig(rules, generation, s.ports.Options().Namespace != nil)
+	case kindReplace:
+		result, err := s.replace(payload)
+		if err != nil {
+			return kindFailure, Failure{Message: err.Error()}
+		}
+		return kindResult, result
+	}
+	return kindFailure, Failure{Message: fmt.Sprintf("Unknown request %d", k)}
+}
+
+// errMalformed is a request that is no configuration.
+var errMalformed = errors.New("Malformed request") //nolint:staticcheck // shown to users as it is
+
+func (s *Server) replace(payload []byte) (Result, error) {
+	var c Config
+	if json.Unmarshal(payload, &c) != nil {
+		return Result{}, errMalformed
+	}
+	rules, err := c.Rules()
+	if err != nil {
+		return Result{}, err
+	}
+	warnings, err := s.ports.Replace(c.Generation, rules)
+	if err != nil {
+		return Result{}, err
+	}
+	for _, w := range warnings {
+		s.log.Warn(w)
+	}
+	return Result{Generation: c.Generation + 1, Warnings: warnings}, nil
+}

@@ -1,0 +1,62 @@
+package control
+
+import (
+	"os"
+	"syscall"
+
+	"github.com/pasta-net/pasta/core/sys"
+)
+
+// Listen binds a control socket at path, with mode 0600. A socket that is left
+// over there is replaced, one that somebody listens on is EADDRINUSE. Errors are
+// errnos.
+func Listen(path string) (*os.File, error) {
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := listen(fd, path); err != nil {
+		sys.Close(fd)
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+func listen(fd int, path string) error {
+	if err := removeStale(path); err != nil {
+		return err
+	}
+	// The file gets the mode of the socket: nobody else can come in between.
+	if err := syscall.Fchmod(fd, 0o600); err != nil {
+		return err
+	}
+	if err := syscall.Bind(fd, &syscall.SockaddrUnix{Name: path}); err != nil {
+		return err
+	}
+	return syscall.Listen(fd, backlog)
+}
+
+// backlog is how many clients may wait for their turn.
+const backlog = 16
+
+// removeStale removes a socket that nobody listens on. Anything else at path makes
+// bind fail.
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode().Type() != os.ModeSocket {
+		return nil
+	}
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer sys.Close(fd)
+	switch err := syscall.Connect(fd, &syscall.SockaddrUnix{Name: path}); err {
+	case syscall.ECONNREFUSED:
+		return os.Remove(path)
+	case nil, syscall.EAGAIN: // its backlog is full
+		return syscall.EADDRINUSE
+	default:
+		return err
+	}
+}
