@@ -1,0 +1,213 @@
+# shellcheck shell=bash
+# Every form of a port specification, with its rules in the summary and with the
+# sockets that are open for them; every error, with its text and status 1.
+
+load helpers
+load lib/process
+
+setup_file() { network_start; }
+
+teardown_file() { network_stop; }
+
+setup() {
+	process_setup
+	new_target
+}
+
+teardown() { process_teardown; }
+
+# ranges are the host's ports outside its ephemeral range, as in rules.
+low=$(awk '{ print "1-" $1 - 1 }' /proc/sys/net/ipv4/ip_local_port_range)
+high=$(awk '{ print $2 + 1 "-65535" }' /proc/sys/net/ipv4/ip_local_port_range)
+
+# forwards ARGS...: attach with these options; forwards of other options are none.
+forwards() {
+	local option
+	for option in -t -u -T -U; do
+		[[ " $* " == *" $option "* ]] || set -- "$option" none "$@"
+	done
+	attach "$@" "$TARGET"
+}
+
+# rules LINE... -- ARGS...: the summary lists exactly these rules on the host (or, of
+# -T and -U, in the namespace); attributes end without blank.
+rules() {
+	local want=()
+	while [ "$1" != -- ]; do
+		want+=("$1")
+		shift
+	done
+	shift
+	forwards "$@"
+	expect "$(printf '%s\n' "${want[@]}")" listed
+	kill_and_wait TERM "$DAEMON"
+}
+
+listed() { sed -n 's/^    \([TU][CD]P \[.*[^ ]\) *$/\1/p' "$OUT"; }
+
+# refused TEXT ARGS...: exit 1 with this text alone.
+refused() {
+	local want=$1
+	shift
+	run pasta -q "$@" "$TARGET"
+	echo "status $status, output: $output"
+	[ "$status" -eq 1 ] && [ "$output" = "$want" ]
+}
+
+# opened PROTO: addresses and ports open on the host, sorted.
+opened() { in_host ss -Hln "--$1" | awk '{ print $4 }' | sort; }
+
+@test "none, and explicit ports" {
+	rules -- -t none
+	rules "TCP [*]:8080  =>  8080" -- -t 8080
+	rules "TCP [*]:8080  =>  8080" -- -t 08080
+	rules "TCP [*]:8080  =>  8080" -- -t /8080
+	rules "TCP [*]:8080  =>  80" -- -t 8080:80
+	rules "TCP [*]:8080  =>  8080" "TCP [*]:8081  =>  8081" -- -t 8080,8081
+	rules "TCP [*]:8080-8090  =>  8080-8090" -- -t 8080-8090
+	rules "TCP [*]:8080-8090  =>  9080-9090" -- -t 8080-8090:9080-9090
+	rules "TCP [*]:32768  =>  32768" "TCP [*]:40000-40010  =>  40000-40010" -- -t 32768 -t 40000-40010
+	rules "UDP [*]:5353  =>  53" -- -u 5353:53
+}
+
+@test "the sockets are those of the rules" {
+	forwards -t 8080-8082:80-82 -t 10.66.0.2/9000 -u "%up0/5300:53"
+	expect "*:8080
+*:8081
+*:8082
+10.66.0.2:9000" opened tcp
+	expect "*%up0:5300" opened udp
+}
+
+@test "addresses and interfaces" {
+	local spec
+	for spec in "$HOST4/8080" "[$HOST4]/8080"; do
+		rules "TCP [$HOST4]:8080  =>  8080" -- -t "$spec"
+	done
+	for spec in "$HOST6/8080" "[$HOST6]/8080"; do
+		rules "TCP [$HOST6]:8080  =>  8080" -- -t "$spec"
+	done
+	rules "TCP [$HOST4]%up0:8080  =>  8080" -- -t "$HOST4%up0/8080"
+	rules "TCP [*]%up0:8080  =>  8080" -- -t %up0/8080
+	rules "TCP [$HOST4]:8080  =>  8080" "TCP [127.0.0.1]:8080  =>  8080" -- -t "$HOST4/8080" -t 127.0.0.1/8080
+	rules "TCP [0.0.0.0]:8080  =>  8080" "TCP [::]:8080  =>  8080" -- -t 0.0.0.0/8080 -t ::/8080
+	rules "TCP [0.0.0.0]:8080  =>  8080" -- -4 -t 8080
+	rules "TCP [::]:8080  =>  8080" -- -6 -t 8080
+}
+
+@test "exclusions" {
+	rules "TCP [*]:2000-2999  =>  2000-2999" "TCP [*]:3011-5000  =>  3011-5000" -- -t 2000-5000,~3000-3010
+	rules "TCP [$HOST4]:8020-8024  =>  8020-8024" "TCP [$HOST4]:8026-8030  =>  8026-8030" -- -t "$HOST4/8020-8030,~8025"
+	rules "TCP [*]:8020-8021  =>  8020-8021" "TCP [*]:8023-8030  =>  8023-8030" -- -t 8020-8030,~8022,~8022
+	rules "TCP [*]:8010-8019  =>  8010-8019" "TCP [*]:8031-8040  =>  8031-8040" -- -t 8010-8040,~8020-8030,~8025
+}
+
+@test "auto" {
+	local both=("TCP [*]:$low  =>  $low (best effort) (auto-scan)" "TCP [*]:$high  =>  $high (best effort) (auto-scan)")
+	rules "${both[@]}" -- -t auto
+	rules "${both[@]}" -- -t all,auto
+	rules "TCP [*]:1-21  =>  1-21 (best effort) (auto-scan)" \
+		"TCP [*]:23-${low#*-}  =>  23-${low#*-} (best effort) (auto-scan)" "${both[1]}" -- -t auto,~22
+	rules "TCP [*]:8000-8010  =>  8000-8010 (auto-scan)" -- -t 8000-8010,auto
+	rules "TCP [::1]:$low  =>  $low (best effort) (auto-scan)" \
+		"TCP [::1]:$high  =>  $high (best effort) (auto-scan)" -- -t ::1/auto
+}
+
+@test "auto is the default" {
+	attach "$TARGET"
+	expect "TCP [*]:$low  =>  $low (best effort) (auto-scan)" sh -c "grep -m 1 -o 'TCP.*' $OUT"
+	expect 4 grep -c '^    TCP ' "$OUT" # inbound and outbound, two ranges each
+}
+
+@test "all, with and without a limit that allows it" {
+	if [ "$(ulimit -Hn)" -ge 50000 ]; then
+		rules "TCP [*]:$low  =>  $low (best effort)" "TCP [*]:$high  =>  $high (best effort)" -- -t all
+	fi
+	(
+		ulimit -n 5000
+		run pasta -q -t all "$TARGET"
+		echo "status $status, output: $output"
+		[ "$status" -eq 1 ]
+		[[ "$output" == "Forwarding rules need "*" open files, but the limit is 5000 (hard limit 5000)"* ]]
+	)
+}
+
+@test "a part of all is best effort: low ports are left out" {
+	local all=("~61000-65535,~2000-32767")
+	rules "TCP [*]:1-1999  =>  1-1999 (best effort)" -- -t "${all[0]}"
+	forwards -t "${all[0]}"
+	opened tcp | grep -qx '\*:1999'
+}
+
+@test "target addresses" {
+	rules "TCP [0.0.0.0]:5000  =>  192.0.2.5:6000" -- -t 0.0.0.0/5000:192.0.2.5/6000
+	rules "TCP [0.0.0.0]:5000  =>  192.0.2.5:5000" -- -4 -t 5000:192.0.2.5
+	rules "TCP [*]:8080  =>  80" -- -t 8080:0.0.0.0/80
+	rules "TCP [::1]:5000  =>  fd00::5:6000" -- -t "::1/5000:[fd00::5]/6000"
+	refused "Dual stack forward to IPv4 address 192.0.2.5 unsupported
+Unable to add rule TCP [*]:5000  =>  192.0.2.5:5000" -t 5000:192.0.2.5
+	refused "Forward from IPv4 (0.0.0.0) to IPv6 (fd00::1) unsupported
+Unable to add rule TCP [0.0.0.0]:5000  =>  fd00::1:6000" -t 0.0.0.0/5000:fd00::1/6000
+}
+
+@test "the namespace's side" {
+	rules "TCP [*]%lo:9000  =>  9001" -- -T 9000:9001
+	in_guest ss -Hltn | grep -q '%lo:' && return 1 # it ended with the run
+	refused "Listening address not allowed for -T 127.0.0.1/9000" -T 127.0.0.1/9000
+	refused "Listening address not allowed for -T %lo/9000" -T %lo/9000
+}
+
+@test "ports and addresses that cannot be had" {
+	refused "Listen failed for HOST TCP port *%nonexist/8080: No such device" -t %nonexist/8080
+	refused "Listen failed for HOST TCP port */80: Permission denied" -t 80
+	refused "Listen failed for HOST TCP port 1.2.3.4/8080: Cannot assign requested address" -t 1.2.3.4/8080
+	rules "TCP [1.2.3.4]:8080  =>  8080" -- --freebind -t 1.2.3.4/8080
+	serve in_host "$HOST4:8085"
+	refused "Listen failed for HOST TCP port */8085: Address already in use" -t 8080-8090
+	expect "$HOST4:8085" opened tcp
+	kill_and_wait KILL "$BG_PID"
+}
+
+@test "conflicts" {
+	local one="TCP [*]:8080  =>  8080"
+	refused "Forwarding configuration conflict: $one versus $one" -t 8080,8080
+	refused "Forwarding configuration conflict: TCP [*]:8085  =>  8085 versus TCP [*]:8080-8090  =>  8080-8090" -t 8080-8090,8085
+	refused "Forwarding configuration conflict: $one versus TCP [0.0.0.0]:8080  =>  8080" -t 0.0.0.0/8080 -t 8080
+	refused "-t none conflicts with previous options" -t 8080 -t none
+	rules "$one" -- -t none -t 8080
+}
+
+@test "families that are off" {
+	refused "IPv6 forward, but IPv6 not enabled" -4 -t ::1/80
+	refused "IPv4 forward, but IPv4 not enabled" -6 -t 127.0.0.1/80
+}
+
+@test "invalid specifications" {
+	local spec
+	for spec in 8080-8090:9080 8080-8090:9080-9091 %/8080 "$HOST4%/8080" auto:192.0.2.6 65536 8080-8070 8080, ,8080 80- -80 \
+		8080x foo 8080: 8080:foo none,8080 tcp/8080 localhost/8080 8080/8081 +8080 " 8080"; do
+		refused "Invalid port specifier '$spec'" "--tcp-ports=$spec"
+	done
+	refused "Invalid port specifier ''" "--tcp-ports=$HOST4/"
+	refused "Invalid port specifier ''" -t ''
+	refused "Forwarding rule attempts to map from port 0" -t 0
+}
+
+@test "255 rules, not more" {
+	local list
+	list=$(seq -s , 2001 2255)
+	forwards -t "$list"
+	expect 255 sh -c "grep -c '^    TCP' $OUT"
+	kill_and_wait TERM "$DAEMON"
+	refused "Too many rules (maximum 255)" -t "$list,2256"
+}
+
+@test "15,000 ports open fast" {
+	local begun took
+	begun=$(date +%s%N)
+	forwards -t 10000-24999
+	took=$((($(date +%s%N) - begun) / 1000000))
+	echo "took $took ms"
+	[ "$took" -lt 3000 ] # with the start of everything else; measured: 0.4 s
+	expect 15000 sh -c "echo $(opened tcp | wc -l)"
+}
