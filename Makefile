@@ -15,6 +15,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 FUZZTIME ?= 5s
 PKG := ./...
 MODULE := github.com/pasta-net/pasta
+# Personalities with a man page and completions.
+DOCUMENTED := pasta pesto
 # One binary; the other names are links that choose its personality.
 LINKS := passt slirp4netns vpnkit pesto
 # Distributions ship these two beside it, and some callers prefer them.
@@ -48,15 +50,17 @@ install: build ## install below DESTDIR/PREFIX
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 \
 		$(DESTDIR)$(BASHCOMPDIR) $(DESTDIR)$(ZSHCOMPDIR) $(DESTDIR)$(FISHCOMPDIR)
 	install -m 0755 bin/pasta $(DESTDIR)$(BINDIR)/pasta
-	install -m 0644 docs/man/pasta.1 $(DESTDIR)$(MANDIR)/man1/pasta.1
-	install -m 0644 completions/pasta.bash $(DESTDIR)$(BASHCOMPDIR)/pasta
-	install -m 0644 completions/pasta.zsh $(DESTDIR)$(ZSHCOMPDIR)/_pasta
-	install -m 0644 completions/pasta.fish $(DESTDIR)$(FISHCOMPDIR)/pasta.fish
+	for name in $(DOCUMENTED); do \
+		install -m 0644 docs/man/$$name.1 $(DESTDIR)$(MANDIR)/man1/$$name.1 && \
+		install -m 0644 completions/$$name.bash $(DESTDIR)$(BASHCOMPDIR)/$$name && \
+		install -m 0644 completions/$$name.zsh $(DESTDIR)$(ZSHCOMPDIR)/_$$name && \
+		install -m 0644 completions/$$name.fish $(DESTDIR)$(FISHCOMPDIR)/$$name.fish || exit; done
 	for name in $(INSTALLED_LINKS); do ln -sf pasta $(DESTDIR)$(BINDIR)/$$name; done
 
 uninstall: ## remove what install installed
-	rm -f $(DESTDIR)$(BINDIR)/pasta $(DESTDIR)$(MANDIR)/man1/pasta.1 \
-		$(DESTDIR)$(BASHCOMPDIR)/pasta $(DESTDIR)$(ZSHCOMPDIR)/_pasta $(DESTDIR)$(FISHCOMPDIR)/pasta.fish
+	rm -f $(DESTDIR)$(BINDIR)/pasta
+	for name in $(DOCUMENTED); do rm -f $(DESTDIR)$(MANDIR)/man1/$$name.1 \
+		$(DESTDIR)$(BASHCOMPDIR)/$$name $(DESTDIR)$(ZSHCOMPDIR)/_$$name $(DESTDIR)$(FISHCOMPDIR)/$$name.fish; done
 	for name in $(INSTALLED_LINKS); do rm -f $(DESTDIR)$(BINDIR)/$$name; done
 
 setup: ## install what tests need and open /dev/net/tun (as root)

@@ -123,7 +123,8 @@ func TestPrograms(t *testing.T) {
 		{"clear, then add", "-A -t 2000", "-C HOST -t 9000", []string{h9000}, nil},
 		{
 			"example of the contract", "-A -u 5000", "-A -t 2000 -C HOST -A -T 3000 -t 2001 -u 5000 -D -u 5000",
-			[]string{h2001}, []string{s3000},
+			[]string{h2001},
+			[]string{s3000},
 		},
 		{"delete behind clear adds again", "-A -t 2000", "-D -t 2000 -C SPLICE -t 2001", []string{h2001}, nil},
 		{"deletes auto", "-A -t auto", "-D -t auto", nil, nil},

@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -137,13 +136,10 @@ func (s *Server) answer(k kind, payload []byte) (kind, any) {
 	return kindFailure, Failure{Message: fmt.Sprintf("Unknown request %d", k)}
 }
 
-// errMalformed is a request that is no configuration.
-var errMalformed = errors.New("Malformed request") //nolint:staticcheck // shown to users as it is
-
 func (s *Server) replace(payload []byte) (Result, error) {
 	var c Config
 	if json.Unmarshal(payload, &c) != nil {
-		return Result{}, errMalformed
+		return Result{}, &Failure{Message: "Malformed request"}
 	}
 	rules, err := c.Rules()
 	if err != nil {

@@ -47,11 +47,11 @@ listed() { sed -n 's/^    \([TU][CD]P \[.*[^ ]\) *$/\1/p' "$OUT"; }
 
 # refused TEXT ARGS...: exit 1 with this text alone.
 refused() {
-	local want=$1
+	local text=$1
 	shift
 	run pasta -q "$@" "$TARGET"
 	echo "status $status, output: $output"
-	[ "$status" -eq 1 ] && [ "$output" = "$want" ]
+	[ "$status" -eq 1 ] && [ "$output" = "$text" ]
 }
 
 # opened PROTO: addresses and ports open on the host, sorted.
@@ -184,7 +184,7 @@ Unable to add rule TCP [0.0.0.0]:5000  =>  fd00::1:6000" -t 0.0.0.0/5000:fd00::1
 
 @test "invalid specifications" {
 	local spec
-	for spec in 8080-8090:9080 8080-8090:9080-9091 %/8080 "$HOST4%/8080" auto:192.0.2.6 65536 8080-8070 8080, ,8080 80- -80 \
+	for spec in 8080-8090:9080 8080-8090:9080-9091 %/8080 "$HOST4%/8080" auto:192.0.2.6 65536 8080-8070 '8080,' ,8080 80- -80 \
 		8080x foo 8080: 8080:foo none,8080 tcp/8080 localhost/8080 8080/8081 +8080 " 8080"; do
 		refused "Invalid port specifier '$spec'" "--tcp-ports=$spec"
 	done

@@ -8,10 +8,11 @@ import (
 	"testing"
 
 	"github.com/pasta-net/pasta/cmd/pasta/command"
+	"github.com/pasta-net/pasta/compat/pesto"
 )
 
 func TestGeneratedFilesAreCurrent(t *testing.T) {
-	for name, want := range outputs(command.New()) {
+	for name, want := range allOutputs() {
 		got, err := os.ReadFile(filepath.Join("../../../..", name))
 		if err != nil {
 			t.Errorf("%v; run make generate", err)
@@ -26,7 +27,7 @@ func TestGenerateWritesEveryFile(t *testing.T) {
 	if err := generate(dir); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range outputs(command.New()) {
+	for name, want := range allOutputs() {
 		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
 			t.Errorf("%s: %d bytes, error %v, want %d bytes", name, len(got), err, len(want))
 		}
@@ -123,5 +124,23 @@ func TestBashCompletion(t *testing.T) {
 func TestBashCompletionLeavesCommandAlone(t *testing.T) {
 	if got := bashComplete(t, "pasta ls --config"); len(got) != 0 {
 		t.Errorf("completing an option of the command proposes %q, want nothing", got)
+	}
+}
+
+func TestEveryPestoOptionIsInEveryFile(t *testing.T) {
+	files := pestoOutputs(pesto.New())
+	options := pestoOptions(pesto.New())
+	if len(options) == 0 {
+		t.Fatal("pesto has no options")
+	}
+	for _, o := range options {
+		for name, form := range map[string]string{
+			"docs/man/pesto.1": `\-\-` + roff(o.long) + `\fP`, "completions/pesto.bash": "--" + o.long,
+			"completions/pesto.zsh": "--" + o.long, "completions/pesto.fish": " -l " + o.long + " ",
+		} {
+			if !strings.Contains(files[name], form) {
+				t.Errorf("%s lacks --%s", name, o.long)
+			}
+		}
 	}
 }

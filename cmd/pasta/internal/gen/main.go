@@ -1,5 +1,5 @@
-// Command gen writes the man page and the shell completions of pasta from its
-// command tree, below the directory given (the root of the repository). The
+// Command gen writes the man pages and the shell completions of pasta and pesto
+// from their command trees, below the directory given (the root of the repository). The
 // files are committed; "make check-generated" fails if they differ.
 //
 // The completions are static: cobra's own would run the binary with "__complete"
@@ -8,12 +8,14 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pasta-net/pasta/cmd/pasta/command"
+	"github.com/pasta-net/pasta/compat/pesto"
 )
 
 func main() {
@@ -38,9 +40,16 @@ func outputs(cmd *cobra.Command) map[string]string {
 	}
 }
 
+// allOutputs returns those of every personality.
+func allOutputs() map[string]string {
+	files := outputs(command.New())
+	maps.Copy(files, pestoOutputs(pesto.New()))
+	return files
+}
+
 // generate writes all files below dir.
 func generate(dir string) error {
-	for name, text := range outputs(command.New()) {
+	for name, text := range allOutputs() {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err

@@ -23,20 +23,23 @@ type option struct {
 // tableOf returns the documented options in the order of the table.
 func tableOf(cmd *cobra.Command) (options []option) {
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if command.GroupOf(f) == "" {
-			return
+		if command.GroupOf(f) != "" {
+			options = append(options, optionOf(f))
 		}
-		o := option{
-			long: f.Name, short: f.Shorthand, def: f.DefValue, group: command.GroupOf(f),
-			complete: command.CompletionOf(f), hidden: f.Hidden,
-		}
-		o.arg, o.usage = pflag.UnquoteUsage(f)
-		if !command.TakesArgument(f) {
-			o.arg = ""
-		}
-		options = append(options, o)
 	})
 	return options
+}
+
+func optionOf(f *pflag.Flag) option {
+	o := option{
+		long: f.Name, short: f.Shorthand, def: f.DefValue, group: command.GroupOf(f),
+		complete: command.CompletionOf(f), hidden: f.Hidden,
+	}
+	o.arg, o.usage = pflag.UnquoteUsage(f)
+	if !command.TakesArgument(f) {
+		o.arg = ""
+	}
+	return o
 }
 
 // visible returns the options that completions propose.
