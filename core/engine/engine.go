@@ -59,7 +59,8 @@ type Engine struct {
 	udp   *udp.Handler
 	icmp  *icmp.Handler
 
-	splice *splice.TCP
+	splice    *splice.TCP
+	spliceUDP [fwd.NumPifs]*splice.UDP // by pif of the listeners
 
 	slots   [batchLen][]byte
 	packets [batchLen]packet.Packet
@@ -104,11 +105,19 @@ func (e *Engine) handlers(sockets splice.Sockets) {
 	e.neigh = neigh.New(e.cfg, e.link, e.log)
 	e.dhcp = dhcp.New(e.cfg, e.link, e.log)
 	e.splice = splice.NewTCP(e.loop, sockets, splice.Options{})
+	for pif := range e.spliceUDP {
+		e.spliceUDP[pif] = splice.NewUDP(e.loop, fwd.Pif(pif), sockets, splice.UDPOptions{
+			OneWay: e.cfg.Timeouts.UDP, Stream: e.cfg.Timeouts.UDPStream,
+		})
+	}
 	if sockets != nil {
 		sockets.Notify(func() { e.loop.Post(e.resume) })
 	}
 	e.tcp = tcp.New(e.cfg, e.nat, e.link, e.loop, e.log, tcp.Options{Splice: e.splice})
 	e.udp = udp.New(e.cfg, e.nat, e.link, e.loop, e.log)
+	for pif, s := range e.spliceUDP {
+		e.udp.SetSplice(fwd.Pif(pif), s)
+	}
 	e.icmp = icmp.New(e.cfg, e.nat, e.link, e.loop, e.log)
 }
 
@@ -181,7 +190,7 @@ func (e *Engine) deadline() int64 {
 		return e.drain.deadline(e.loop.Now())
 	}
 	return min(e.tcp.NextDeadline(), e.udp.NextDeadline(), e.icmp.NextDeadline(), e.splice.NextDeadline(),
-		e.neigh.NextDeadline(), e.reporter.next)
+		e.spliceUDP[fwd.Host].NextDeadline(), e.spliceUDP[fwd.Splice].NextDeadline(), e.neigh.NextDeadline(), e.reporter.next)
 }
 
 func (e *Engine) expire(now int64) {
@@ -196,6 +205,11 @@ func (e *Engine) expire(now int64) {
 	}
 	if e.splice.NextDeadline() <= now {
 		e.splice.Expire(now)
+	}
+	for _, s := range e.spliceUDP {
+		if s.NextDeadline() <= now {
+			s.Expire(now)
+		}
 	}
 	if e.neigh.NextDeadline() <= now {
 		e.neigh.Expire(now)
@@ -220,6 +234,9 @@ func (e *Engine) dispatch(ev loop.Event, now int64) error {
 		e.icmp.FromSock(t.Index(), t.Gen(), ev.Bits, now)
 	case loop.KindSplice:
 		e.splice.FromSock(t.Index(), t.Gen(), ev.Bits, now)
+	case loop.KindSpliceUDP:
+		pif, i := splice.UDPToken(t.Index())
+		e.spliceUDP[pif].FromSock(i, t.Gen(), ev.Bits, now)
 	case loop.KindWake:
 		e.loop.RunInbox()
 	}
@@ -227,7 +244,12 @@ func (e *Engine) dispatch(ev loop.Event, now int64) error {
 }
 
 // resume goes on with what waited for sockets of the namespace.
-func (e *Engine) resume() { e.splice.Resume(e.loop.Now()) }
+func (e *Engine) resume() {
+	e.splice.Resume(e.loop.Now())
+	for _, s := range e.spliceUDP {
+		s.Resume()
+	}
+}
 
 func (e *Engine) flush(now int64) {
 	e.tcp.Flush(now)
@@ -240,6 +262,9 @@ func (e *Engine) closeFlows() {
 	e.udp.Close()
 	e.icmp.Close()
 	e.splice.Close()
+	for _, s := range e.spliceUDP {
+		s.Close()
+	}
 }
 
 // Close closes the device, after Run has returned. The kernel takes tens of

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/core/loop"
 	"github.com/pasta-net/pasta/core/packet"
 )
@@ -56,6 +57,7 @@ func (e *Engine) counters() []string {
 			e.icmp.Len(), i.Flows, i.Requests, i.Replies, i.HostErrors),
 		fmt.Sprintf("Bypass, TCP: %d flows now, %d opened, %d refused, %d reset, %d bytes",
 			e.splice.Len(), s.Opened, s.Refused, s.Reset, s.Bytes),
+		e.udpBypass(fwd.Host), e.udpBypass(fwd.Splice),
 		"Dropped from guest: " + drops(&l.Drops),
 		"Dropped from host, UDP: " + drops(&u.HostDrops),
 		"Dropped from host, ICMP: " + drops(&i.HostDrops),
@@ -64,6 +66,13 @@ func (e *Engine) counters() []string {
 		lines = append(lines, fmt.Sprintf("Capture: %d frames lost", e.capture.Lost))
 	}
 	return lines
+}
+
+// udpBypass is the line about datagrams past the tap from clients on pif.
+func (e *Engine) udpBypass(pif fwd.Pif) string {
+	h := e.spliceUDP[pif]
+	return fmt.Sprintf("Bypass, UDP of %s: %d flows now, %d opened, %d datagrams to targets, %d to clients, %d dropped",
+		pif, h.Len(), h.Stats.Flows, h.Stats.ToTarget, h.Stats.ToClient, h.Stats.Dropped)
 }
 
 // drops lists the reasons that occurred.

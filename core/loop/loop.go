@@ -48,6 +48,7 @@ type Loop struct {
 	raw          [maxEvents]sys.EpollEvent
 	events       [maxEvents]Event
 	trust        int // in polling before sleeping, see await
+	unhurried    bool
 
 	mu     sync.Mutex // guards the fields below
 	inbox  []func()

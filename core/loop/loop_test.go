@@ -295,3 +295,21 @@ func TestWaitNoAllocation(t *testing.T) {
 		t.Errorf("%v allocations, want 0", n)
 	}
 }
+
+// TestUnhurriedSleepsAtOnce: trust in polling is gone for the next Wait.
+func TestUnhurriedSleepsAtOnce(t *testing.T) {
+	l := newLoop(t)
+	r, w := pipe(t)
+	if errno := l.Add(r, In, token); errno != 0 {
+		t.Fatal(errno)
+	}
+	write(t, w, "x")
+	l.trust = maxTrust
+	l.Unhurried()
+	if events, err := l.Wait(NoDeadline); err != nil || len(events) != 1 {
+		t.Fatalf("Wait = %v, %v, want the event of the pipe", events, err)
+	}
+	if l.trust > 1 || l.unhurried {
+		t.Errorf("trust %d, unhurried %v, want polling to be learnt afresh", l.trust, l.unhurried)
+	}
+}

@@ -29,6 +29,9 @@ func (l *Loop) await(timeout time.Duration) (int, syscall.Errno) {
 	}
 	start := time.Since(l.start)
 	waited := time.Duration(0)
+	if l.unhurried {
+		l.unhurried, l.trust = false, 0
+	}
 	for l.trust > 0 && waited < pollFor && (timeout < 0 || waited < timeout) {
 		sys.Yield()
 		if n, errno := sys.EpollWait(l.epfd, l.raw[:], 0); n != 0 || errno != 0 {
@@ -44,6 +47,10 @@ func (l *Loop) await(timeout time.Duration) (int, syscall.Errno) {
 	l.learn(n > 0 && waited == 0 && time.Since(l.start)-start < soon)
 	return n, errno
 }
+
+// Unhurried has the next Wait sleep at once: what was handled in this turn is better
+// handled in larger portions than sooner.
+func (l *Loop) Unhurried() { l.unhurried = true }
 
 // learn notes whether polling paid, or would have.
 func (l *Loop) learn(paid bool) {

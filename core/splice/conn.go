@@ -22,8 +22,8 @@ const (
 	open
 )
 
-// flags of connections (queued, failed) and directions (all others).
-type flags uint8
+// flags of connections (queued to listed) and directions (all others).
+type flags uint16
 
 const (
 	// queued connections are in the backlog or wait for a pipe.
@@ -31,6 +31,8 @@ const (
 	// failed: one of the sockets met an error; what can still be read is carried
 	// before the connection is reset.
 	failed
+	// listed connections are among those with merged wake-ups.
+	listed
 
 	// readable: the source may hold something, or its end.
 	readable
@@ -44,6 +46,10 @@ const (
 	eof
 	// done: the destination has been told, or takes nothing any more.
 	done
+	// merged: the source wakes the loop only when it holds mergeBytes.
+	merged
+	// moved: bulk was carried since the last look at merged sources.
+	moved
 )
 
 // conn is one connection.

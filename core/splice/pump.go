@@ -10,6 +10,7 @@ import (
 // or its share of this turn, in bytes, used up.
 func (h *TCP) pump(i uint32, c *conn, s, share int) {
 	d := &c.dir[s]
+	before := share
 	for !d.has(done) {
 		if d.held > 0 {
 			if !h.drain(c, s) {
@@ -24,6 +25,9 @@ func (h *TCP) pump(i uint32, c *conn, s, share int) {
 			continue
 		case !d.has(readable):
 			h.leavePipe(d)
+			if before-share >= bulkBytes {
+				h.merge(i, c, s)
+			}
 			return
 		case share <= 0:
 			h.leavePipe(d)
@@ -70,6 +74,9 @@ func (h *TCP) fill(c *conn, s int) int {
 	switch {
 	case errno == 0 && n > 0:
 		d.held = int32(n)
+		if n >= bulkBytes {
+			h.loop.Unhurried()
+		}
 		if n < int(p.slots) && !d.has(urgent|ending) {
 			// That cannot have filled the pipe, so the source is empty, and of
 			// what comes from now on there will be an event.

@@ -9,16 +9,6 @@ import (
 	"github.com/pasta-net/pasta/core/sys"
 )
 
-// Sockets hands out sockets of the target namespace, in which the loop cannot make any.
-type Sockets interface {
-	// Take gives an unconnected, non-blocking socket, which is the caller's from
-	// then on, or -1 if there never is one. ok is false if there is none at the
-	// moment; the function given to Notify is then called once there are more.
-	Take(family, typ int) (fd int, ok bool)
-	// Notify sets that function. Any goroutine may call it.
-	Notify(f func())
-}
-
 // Options size a TCP handler. Zero fields take the defaults beside them.
 type Options struct {
 	// MaxFlows is the number of connections (65536).
@@ -58,6 +48,8 @@ type TCP struct {
 	backlog []uint32 // used up their share of a turn
 	hungry  []uint32 // wait for a pipe, until retryAt
 	retryAt int64
+	merging []uint32 // have merged wake-ups; next looked at at mergeAt
+	mergeAt int64
 	waiting []uint32 // wait for a socket, the first one longest
 	now     int64
 	urgent  [1]byte // scratch
@@ -80,7 +72,9 @@ func NewTCP(lp *loop.Loop, sockets Sockets, o Options) *TCP {
 		backlog: make([]uint32, 0, 2*o.MaxFlows), // see again
 		hungry:  make([]uint32, 0, 2*o.MaxFlows),
 		waiting: make([]uint32, 0, o.MaxFlows),
+		merging: make([]uint32, 0, 2*o.MaxFlows),
 		retryAt: loop.NoDeadline,
+		mergeAt: loop.NoDeadline,
 	}
 	return h
 }
@@ -108,7 +102,7 @@ func (h *TCP) Open(fd int, t fwd.Target, now int64) {
 
 // start gives c its second socket and tells whether there was one.
 func (h *TCP) start(i uint32, c *conn) bool {
-	fd, ok := h.socket(&c.target)
+	fd, ok := takeSocket(h.sockets, &c.target, syscall.SOCK_STREAM)
 	if !ok {
 		return false
 	}
@@ -131,23 +125,6 @@ func (h *TCP) start(i uint32, c *conn) bool {
 		}
 	}
 	return true
-}
-
-// socket gives the socket for connecting to t, -1 if none can be made; ok is false if
-// there will be one later.
-func (h *TCP) socket(t *fwd.Target) (fd int, ok bool) {
-	family := sys.Family(t.Addr)
-	if t.Pif == fwd.Splice && h.sockets == nil {
-		return -1, true
-	}
-	if t.Pif == fwd.Splice {
-		return h.sockets.Take(family, syscall.SOCK_STREAM)
-	}
-	fd, errno := sys.Socket(family, syscall.SOCK_STREAM, 0)
-	if errno != 0 {
-		fd = -1
-	}
-	return fd, true
 }
 
 // Resume gives waiting connections the sockets that have become available.
@@ -197,6 +174,9 @@ func (h *TCP) connected(i uint32, c *conn, s int, bits uint32) {
 func (h *TCP) carry(i uint32, c *conn) {
 	h.pump(i, c, 0, turnBytes)
 	h.pump(i, c, 1, turnBytes)
+	if c.dir[0].has(blocked) || c.dir[1].has(blocked) {
+		h.loop.Unhurried()
+	}
 	switch {
 	case c.has(queued):
 	case c.has(failed):
@@ -231,14 +211,15 @@ func (h *TCP) again(list *[]uint32) {
 
 // NextDeadline is when Expire is due on the loop's clock, or loop.NoDeadline.
 func (h *TCP) NextDeadline() int64 {
+	at := min(h.retryAt, h.mergeAt)
 	if len(h.waiting) > 0 {
-		return min(h.retryAt, h.conns[h.waiting[0]].since+socketWait)
+		return min(at, h.conns[h.waiting[0]].since+socketWait)
 	}
-	return h.retryAt
+	return at
 }
 
-// Expire ends connections that waited too long for a socket, and tries directions
-// again that had no pipe.
+// Expire ends connections that waited too long for a socket, tries directions again
+// that had no pipe, and looks after merged wake-ups.
 func (h *TCP) Expire(now int64) {
 	h.now = now
 	for len(h.waiting) > 0 && h.conns[h.waiting[0]].since+socketWait <= now {
@@ -249,6 +230,9 @@ func (h *TCP) Expire(now int64) {
 	if h.retryAt <= now {
 		h.retryAt = loop.NoDeadline
 		h.again(&h.hungry)
+	}
+	if h.mergeAt <= now {
+		h.endMerging()
 	}
 }
 

@@ -45,6 +45,8 @@ type Control struct {
 	// ours that it was taken for (the same except for multicast and broadcast;
 	// zero for IPv6). Zero: unknown.
 	Dst, Local [16]byte
+	// IfIndex is the interface that the datagram came in by.
+	IfIndex uint32
 	// HasErr: the message is from the error queue.
 	HasErr bool
 	Err    ExtendedErr
@@ -68,9 +70,9 @@ func (c *Control) one(level, typ int, data []byte) {
 	case level == unix.SOL_UDP && typ == unix.UDP_GRO && len(data) >= 4:
 		c.Segment = max(0, int(int32(binary.NativeEndian.Uint32(data))))
 	case level == unix.SOL_IP && typ == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
-		c.Local, c.Dst = mapped(data[4:8]), mapped(data[8:12])
+		c.Local, c.Dst, c.IfIndex = mapped(data[4:8]), mapped(data[8:12]), binary.NativeEndian.Uint32(data)
 	case level == unix.SOL_IPV6 && typ == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
-		c.Dst = [16]byte(data[:16])
+		c.Dst, c.IfIndex = [16]byte(data[:16]), binary.NativeEndian.Uint32(data[16:])
 	case level == unix.SOL_IP && typ == unix.IP_RECVERR, level == unix.SOL_IPV6 && typ == unix.IPV6_RECVERR:
 		if len(data) >= sizeofExtendedErr {
 			c.HasErr = true

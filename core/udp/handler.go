@@ -68,8 +68,9 @@ type Handler struct {
 	flows     []state // by slot of table
 	recent    uint32  // slot of the last datagram from the guest, or flow.None
 	listeners flow.Slots[listener]
-	idle      [2]time.Duration // timeouts, by state.replied
-	ttl       [2]uint8         // the host's TTL and hop limit
+	splice    [fwd.NumPifs]Splicer // by pif of the listener
+	idle      [2]time.Duration     // timeouts, by state.replied
+	ttl       [2]uint8             // the host's TTL and hop limit
 
 	pending []datagram // until Flush
 	dirty   []uint32   // slots that have something pending

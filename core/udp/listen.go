@@ -5,6 +5,7 @@ import (
 
 	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/flow"
+	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/core/loop"
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/sys"
@@ -14,6 +15,7 @@ import (
 type listener struct {
 	fd         int
 	family     int // of the socket: AF_INET6 may serve both
+	pif        fwd.Pif
 	port       uint16
 	ifName     string // that the socket is bound to; empty: any
 	target     uint16
@@ -49,7 +51,7 @@ func (h *Handler) AddListener(l config.Listener) error {
 		return fmt.Errorf("watch UDP listener for %v: %w", l.Rule, errno)
 	}
 	*slot = listener{
-		fd: l.FD, family: family, port: l.Port, ifName: l.Rule.IfName,
+		fd: l.FD, family: family, pif: l.Pif, port: l.Port, ifName: l.Rule.IfName,
 		target: l.TargetPort(), targetAddr: packet.AddrFrom(l.Rule.TargetAddr),
 	}
 	return nil
@@ -94,6 +96,9 @@ func (h *Handler) fromClients(index int32, n int, now int64) {
 		from := h.in.From(m)
 		addr, port := from.AddrPort()
 		who := client{addr: addr, port: port, local: c.Dst, scope: from.Scope()}
+		if h.divert(index, &who, m, &c, now) {
+			continue
+		}
 		if slot == flow.None || who != last {
 			last = who
 			slot = h.inbound(index, &last, now)
@@ -104,6 +109,9 @@ func (h *Handler) fromClients(index int32, n int, now int64) {
 		f, k := &h.flows[slot], h.table.Key(slot)
 		f.last = now
 		h.toTap(slot, k.Peer, k.PeerPort, m, c.Segment)
+	}
+	if s := h.splice[h.listeners.Value(uint32(index)).pif]; s != nil {
+		s.Flush()
 	}
 }
 

@@ -17,6 +17,9 @@ func (h *Handler) RemoveListener(fd int, now int64) {
 		return
 	}
 	l := h.listeners.Value(i)
+	if s := h.splice[l.pif]; s != nil {
+		s.Unlisten(fd)
+	}
 	if l.flows > 0 {
 		h.read(pacedSocket{slot: flow.None, listener: int32(i), gen: h.listeners.Gen(i)}, fd, now)
 		h.Flush() // what is pending leaves through the listener

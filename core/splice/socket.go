@@ -1,0 +1,33 @@
+package splice
+
+import (
+	"github.com/pasta-net/pasta/core/fwd"
+	"github.com/pasta-net/pasta/core/sys"
+)
+
+// Sockets hands out sockets of the target namespace, in which the loop cannot make any.
+type Sockets interface {
+	// Take gives an unconnected, non-blocking socket, which is the caller's from
+	// then on, or -1 if there never is one. ok is false if there is none at the
+	// moment; the function given to Notify is then called once there are more.
+	Take(family, typ int) (fd int, ok bool)
+	// Notify sets that function. Any goroutine may call it.
+	Notify(f func())
+}
+
+// takeSocket gives a socket of type typ for connecting to t, -1 if none can be made;
+// ok is false if there will be one later.
+func takeSocket(s Sockets, t *fwd.Target, typ int) (fd int, ok bool) {
+	family := sys.Family(t.Addr)
+	switch {
+	case t.Pif == fwd.Splice && s == nil:
+		return -1, true
+	case t.Pif == fwd.Splice:
+		return s.Take(family, typ)
+	}
+	fd, errno := sys.Socket(family, typ, 0)
+	if errno != 0 {
+		fd = -1
+	}
+	return fd, true
+}

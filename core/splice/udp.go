@@ -1,0 +1,275 @@
+package splice
+
+import (
+	"time"
+
+	"github.com/pasta-net/pasta/core/flow"
+	"github.com/pasta-net/pasta/core/fwd"
+	"github.com/pasta-net/pasta/core/loop"
+	"github.com/pasta-net/pasta/core/packet"
+	"github.com/pasta-net/pasta/core/sys"
+)
+
+const (
+	// udpSlots and udpLen size one batch: the second is the largest that UDP_GRO
+	// gives, rounded up.
+	udpSlots = 64
+	udpLen   = 1 << 16
+	// udpRounds bounds how many batches one event is worth, so that a busy flow
+	// leaves others their turn.
+	udpRounds = 2
+	// udpBuffer is what sockets ask for as buffers, in bytes.
+	udpBuffer = 4 << 20
+	// udpExpire bounds how many flows one call of Expire looks at.
+	udpExpire = 256
+)
+
+// UDPOptions size a UDP handler. Zero fields take the defaults beside them.
+type UDPOptions struct {
+	// MaxFlows is the number of flows (65536).
+	MaxFlows int
+	// OneWay ends flows that saw no reply (30 s), Stream those that did (120 s).
+	OneWay, Stream time.Duration
+}
+
+// UDPStats are event counters of a UDP handler.
+type UDPStats struct {
+	// Flows counts flows made, ToTarget and ToClient datagrams, Dropped those that
+	// went nowhere: no slot, no socket, or no room in the receiver.
+	Flows, ToTarget, ToClient, Dropped uint64
+}
+
+// UDP carries the datagrams of the listeners on one pif to sockets on the other: each
+// client of a listener has a flow with one connected socket. Answers leave through
+// the listener.
+type UDP struct {
+	loop      *loop.Loop
+	pif       fwd.Pif // of the listeners
+	sockets   Sockets
+	table     *flow.Table
+	flows     []udpFlow
+	deadlines *flow.Deadlines
+	idle      [2]time.Duration // timeouts, by udpFlow.replied
+
+	in      *sys.RecvBatch
+	out     run
+	waiting waitingRoom
+
+	// Stats is for reading between events.
+	Stats UDPStats
+}
+
+// udpFlow is what a flow has beside its key.
+type udpFlow struct {
+	client  fwd.Client
+	target  fwd.Target
+	fd      int32 // -1: waits for a socket
+	replied bool
+	last    int64 // loop time of the last datagram, either way
+}
+
+// NewUDP makes a handler for listeners on pif. sockets is as for NewTCP.
+func NewUDP(lp *loop.Loop, pif fwd.Pif, sockets Sockets, o UDPOptions) *UDP {
+	if o.MaxFlows == 0 {
+		o.MaxFlows = 1 << 16
+	}
+	h := &UDP{
+		loop: lp, pif: pif, sockets: sockets,
+		table:     flow.NewTable(o.MaxFlows),
+		flows:     make([]udpFlow, o.MaxFlows),
+		deadlines: flow.NewDeadlines(o.MaxFlows),
+		idle:      [2]time.Duration{orDefault(o.OneWay, 30*time.Second), orDefault(o.Stream, 120*time.Second)},
+		in:        sys.NewRecvBatch(udpSlots, udpLen),
+		out:       newRun(),
+		waiting:   newWaitingRoom(),
+	}
+	return h
+}
+
+func orDefault(d, def time.Duration) time.Duration {
+	if d > 0 {
+		return d
+	}
+	return def
+}
+
+// Len is the number of flows.
+func (h *UDP) Len() int { return h.table.Len() }
+
+// Datagram passes on payload, which is one datagram or, if segment is not zero,
+// several of segment bytes. It must stay valid until Flush.
+func (h *UDP) Datagram(from fwd.Client, t fwd.Target, payload []byte, segment int, now int64) {
+	i := h.find(&from, &t, now)
+	if i == flow.None {
+		h.Stats.Dropped++
+		return
+	}
+	f := &h.flows[i]
+	f.last = now
+	if f.fd < 0 && !h.ready(i, payload, segment) {
+		return
+	}
+	if h.out.slot != i {
+		h.Flush()
+		h.out.slot = i
+	}
+	if !h.out.add(payload, segment, nil) {
+		h.Flush()
+		h.out.slot = i
+		h.out.add(payload, segment, nil)
+	}
+}
+
+// ready connects flow i, and tells whether it may send at once: otherwise payload
+// waits for a socket, or is dropped.
+func (h *UDP) ready(i uint32, payload []byte, segment int) bool {
+	h.Flush() // before descriptors change hands
+	switch h.connect(i) {
+	case connected:
+		return true
+	case postponed:
+		if h.waiting.add(i, h.table.Gen(i), payload, segment) {
+			return false
+		}
+	case failedToConnect:
+		h.close(i)
+	}
+	h.Stats.Dropped++
+	return false
+}
+
+// Flush sends what Datagram collected.
+func (h *UDP) Flush() {
+	if h.out.batch.Len() == 0 {
+		return
+	}
+	sent, lost := h.out.send(int(h.flows[h.out.slot].fd))
+	h.Stats.ToTarget += uint64(sent)
+	h.Stats.Dropped += uint64(lost)
+}
+
+// find gives the flow of a client, a new one if need be; flow.None if it can have
+// none.
+func (h *UDP) find(from *fwd.Client, t *fwd.Target, now int64) uint32 {
+	k := flow.Key{Guest: from.Addr, GuestPort: from.AddrPort, Peer: from.Local, PeerPort: from.Port}
+	if i := h.table.Lookup(&k); i != flow.None {
+		if f := &h.flows[i]; f.client == *from && f.target == *t {
+			return i
+		}
+		h.close(i) // of another listener with the same address before
+	}
+	i := h.table.Insert(&k)
+	if i == flow.None {
+		return flow.None
+	}
+	h.flows[i] = udpFlow{client: *from, target: *t, fd: -1, last: now}
+	h.deadlines.Set(i, h.due(i))
+	h.Stats.Flows++
+	return i
+}
+
+// close ends flow i.
+func (h *UDP) close(i uint32) {
+	if h.out.slot == i {
+		h.Flush()
+	}
+	if fd := h.flows[i].fd; fd >= 0 {
+		sys.Close(int(fd)) // leaves epoll by itself
+	}
+	h.deadlines.Clear(i)
+	h.table.Remove(i)
+}
+
+// Unlisten ends the flows of a listener that is about to be closed.
+func (h *UDP) Unlisten(fd int) {
+	h.table.All(func(i uint32) {
+		if h.flows[i].client.Listener == fd {
+			h.close(i)
+		}
+	})
+}
+
+// FromSock handles an event of a flow's socket. They are level-triggered.
+func (h *UDP) FromSock(index uint32, gen uint16, bits uint32, now int64) {
+	if !h.table.Valid(index, gen) {
+		return
+	}
+	if bits&loop.Err != 0 {
+		// Nobody is told: a client of a listener cannot get an ICMP error from us.
+		_ = sys.SocketError(int(h.flows[index].fd))
+	}
+	for range udpRounds {
+		n, errno := h.in.Recv(int(h.flows[index].fd), udpSlots, 0)
+		if errno != 0 {
+			return
+		}
+		h.answer(index, n, now)
+		if n < udpSlots {
+			return
+		}
+	}
+}
+
+// answer sends the n datagrams of the batch to the client of flow i.
+func (h *UDP) answer(i uint32, n int, now int64) {
+	f := &h.flows[i]
+	h.out.slot = flow.None
+	h.out.answersTo(&f.client)
+	for m := range n {
+		addr, port := h.in.From(m).AddrPort()
+		if packet.Addr(addr) != f.target.Addr || port != f.target.Port || h.in.Truncated(m) {
+			h.Stats.Dropped++ // it came before the socket was connected
+			continue
+		}
+		var c sys.Control
+		h.in.Control(m, &c)
+		if !h.out.add(h.in.Payload(m), c.Segment, &f.client) {
+			h.flushAnswers(f)
+			h.out.add(h.in.Payload(m), c.Segment, &f.client)
+		}
+	}
+	f.last, f.replied = now, true
+	h.flushAnswers(f)
+}
+
+func (h *UDP) flushAnswers(f *udpFlow) {
+	sent, lost := h.out.send(f.client.Listener)
+	h.Stats.ToClient += uint64(sent)
+	h.Stats.Dropped += uint64(lost)
+}
+
+// NextDeadline is when Expire is due on the loop's clock, or loop.NoDeadline.
+func (h *UDP) NextDeadline() int64 {
+	if at, ok := h.deadlines.Next(); ok {
+		return at
+	}
+	return loop.NoDeadline
+}
+
+// Expire ends flows that were idle for too long. What exceeds the bound of one call is
+// still due afterwards.
+func (h *UDP) Expire(now int64) {
+	for range udpExpire {
+		i, ok := h.deadlines.Expired(now)
+		if !ok {
+			return
+		}
+		if due := h.due(i); due > now {
+			h.deadlines.Set(i, due)
+			continue
+		}
+		h.close(i)
+	}
+}
+
+// due is when flow i ends unless there is traffic.
+func (h *UDP) due(i uint32) int64 {
+	f := &h.flows[i]
+	if f.replied {
+		return f.last + int64(h.idle[1])
+	}
+	return f.last + int64(h.idle[0])
+}
+
+// Close ends all flows.
+func (h *UDP) Close() { h.table.All(h.close) }
