@@ -200,42 +200,56 @@ func (m model) ports() (list []string) {
 func TestRandomChanges(t *testing.T) {
 	netnstest.Run(t, func(t *testing.T) {
 		m := manage(t, Rules{})
-		rng := rand.New(rand.NewPCG(1, 2))
-		want := model{}
-		for op := range 10000 {
-			rules, generation := m.Rules()
-			pif := fwd.Pif(rng.IntN(int(fwd.NumPifs)))
-			table := slices.Clone(rules[pif])
-			change := rng.IntN(100)
-			valid := true
-			switch {
-			case change == 0:
-				for _, r := range table {
-					want.remove(pif, r)
-				}
-				table = nil
-			case change < 50 && len(table) > 0:
-				i := rng.IntN(len(table))
-				want.remove(pif, table[i])
-				table = slices.Delete(table, i, i+1)
-			default:
-				r := randomRule(rng, pif)
-				if valid = want.free(pif, r); valid {
-					want.set(pif, r)
-				}
-				table = append(table, r)
-			}
-			rules[pif] = table
-			warnings, err := m.Replace(generation, rules)
-			if (err == nil) != valid || len(warnings) > 0 {
-				t.Fatalf("operation %d: %v, warnings %q, want success %v", op, err, warnings, valid)
-			}
+		want := randomChanges(t, m.Manager, 10000, func(op int, want model) {
 			if op%100 == 0 {
 				m.want(want.ports()...)
 			}
-		}
+		})
 		m.want(want.ports()...)
 	})
+}
+
+// randomChanges makes n changes and gives the model of what they led to.
+func randomChanges(t *testing.T, m *Manager, n int, after func(op int, want model)) model {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(1, 2))
+	want := model{}
+	for op := range n {
+		rules, generation := m.Rules()
+		valid := randomChange(rng, &rules, want)
+		warnings, err := m.Replace(generation, rules)
+		if (err == nil) != valid || len(warnings) > 0 {
+			t.Fatalf("operation %d: %v, warnings %q, want success %v", op, err, warnings, valid)
+		}
+		after(op, want)
+	}
+	return want
+}
+
+// randomChange clears a table, deletes a rule or adds one, and tells whether that
+// is valid; if it is, want has changed as well.
+func randomChange(rng *rand.Rand, rules *Rules, want model) (valid bool) {
+	pif := fwd.Pif(rng.IntN(int(fwd.NumPifs)))
+	table := slices.Clone(rules[pif])
+	switch change := rng.IntN(100); {
+	case change == 0:
+		for _, r := range table {
+			want.remove(pif, r)
+		}
+		rules[pif] = nil
+	case change < 50 && len(table) > 0:
+		i := rng.IntN(len(table))
+		want.remove(pif, table[i])
+		rules[pif] = slices.Delete(table, i, i+1)
+	default:
+		r := randomRule(rng, pif)
+		rules[pif] = append(table, r)
+		if !want.free(pif, r) {
+			return false
+		}
+		want.set(pif, r)
+	}
+	return true
 }
 
 func randomRule(rng *rand.Rand, pif fwd.Pif) fwd.Rule {

@@ -25,6 +25,9 @@ type Options struct {
 	V4, V6, TCP, UDP bool
 	// FreeBind allows listening addresses that the host does not have.
 	FreeBind bool
+	// Ephemeral is the host's range of ephemeral ports, for specifications that
+	// come at run time. The zero value stands for what NewManager reads.
+	Ephemeral Range
 	// Namespace runs a function on a thread in the target network namespace. Nil:
 	// there is no such namespace, hence no Splice table and no auto-detection.
 	Namespace func(func() error) error
@@ -67,6 +70,9 @@ type Manager struct {
 // NewManager makes a manager without rules. It opens what scanning needs, the
 // host's side in the namespace of the calling thread.
 func NewManager(o Options) (*Manager, error) {
+	if o.Ephemeral == (Range{}) {
+		o.Ephemeral = HostEphemeral()
+	}
 	m := &Manager{o: o, kick: make(chan struct{}, 1)}
 	if o.Namespace == nil {
 		return m, nil

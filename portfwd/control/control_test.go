@@ -53,7 +53,7 @@ func (p *fakePorts) Replace(generation uint64, rules portfwd.Rules) ([]string, e
 
 func pasta() *fakePorts {
 	return &fakePorts{o: portfwd.Options{
-		V4: true, TCP: true, UDP: true, Namespace: func(f func() error) error { return f() },
+		V4: true, TCP: true, UDP: true, Ephemeral: portfwd.Range{First: 40000, Last: 50000}, Namespace: func(f func() error) error { return f() },
 	}}
 }
 
@@ -126,8 +126,7 @@ func TestRulesSurviveTheWire(t *testing.T) {
 
 func TestHelloTellsCapabilities(t *testing.T) {
 	c := dial(t, serve(t, pasta(), 0))
-	e := portfwd.HostEphemeral()
-	want := Hello{IPv4: true, TCP: true, UDP: true, Scan: true, Splice: true, EphemeralFirst: e.First, EphemeralLast: e.Last}
+	want := Hello{IPv4: true, TCP: true, UDP: true, Scan: true, Splice: true, EphemeralFirst: 40000, EphemeralLast: 50000}
 	if c.Hello != want {
 		t.Errorf("hello %+v, want %+v", c.Hello, want)
 	}

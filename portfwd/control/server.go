@@ -113,10 +113,9 @@ func (s *Server) send(conn *net.UnixConn, k kind, v any) error {
 
 func (s *Server) hello() Hello {
 	o := s.ports.Options()
-	e := portfwd.HostEphemeral()
 	return Hello{
 		IPv4: o.V4, IPv6: o.V6, TCP: o.TCP, UDP: o.UDP, Scan: o.Namespace != nil, Splice: o.Namespace != nil,
-		EphemeralFirst: e.First, EphemeralLast: e.Last,
+		EphemeralFirst: o.Ephemeral.First, EphemeralLast: o.Ephemeral.Last,
 	}
 }
 

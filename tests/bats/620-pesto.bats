@@ -69,6 +69,20 @@ from_peer() { in_peer "$NETTOOL" connect -timeout 5s "$HOST4:$1"; }
 	wait $!
 }
 
+@test "auto leaves out the same ports as at start" {
+	local first last
+	read -r first last </proc/sys/net/ipv4/ip_local_port_range
+	pesto -A -t auto
+	tables "    TCP [*]:1-$((first - 1))  =>  1-$((first - 1)) (best effort) (auto-scan)
+    TCP [*]:$((last + 1))-65535  =>  $((last + 1))-65535 (best effort) (auto-scan)" ""
+	wait_for 3 answers "$IN_PORT"
+	pesto -D -t auto
+	tables "" ""
+}
+
+# answers PORT: the peer can connect to that port of the host.
+answers() { [ "$(from_peer "$1")" = ok ]; }
+
 @test "from the namespace's loopback to the host's" {
 	pesto -T 9000:7001
 	tables "" "    TCP [*]%lo:9000  =>  7001 "
