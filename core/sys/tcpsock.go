@@ -22,10 +22,6 @@ func SetLingerReset(fd int) syscall.Errno {
 	return errno
 }
 
-// PeekOff gives the offset that SetPeekOff set, moved by what happened since; -1 if
-// it was never set.
-func PeekOff(fd int) (int, syscall.Errno) { return GetInt(fd, unix.SOL_SOCKET, unix.SO_PEEK_OFF) }
-
 // HavePeekOff tells whether TCP sockets know SO_PEEK_OFF.
 func HavePeekOff() bool {
 	fd, errno := Socket(unix.AF_INET, unix.SOCK_STREAM, 0)

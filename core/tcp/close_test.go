@@ -11,7 +11,7 @@ import (
 func TestGuestClosesFirst(t *testing.T) {
 	p := newEnv(t, setup{}).outbound()
 	p.send(seg{flags: fin | ack | psh, seq: 1, ack: 1, wnd: 65535, data: "last"})
-	p.expectSoon(pureAck(1, 6))
+	p.expect(pureAck(1, 6))
 	p.hostGets("last")
 	p.hostGetsEnd(io.EOF)
 	checkState(t, p.env, closeWait)
@@ -135,7 +135,7 @@ func TestInboundTakesOverTimeWait(t *testing.T) {
 func TestDataAfterFinIsIgnored(t *testing.T) {
 	p := newEnv(t, setup{}).outbound()
 	p.send(seg{flags: fin | ack, seq: 1, ack: 1, wnd: 65535})
-	p.expectSoon(pureAck(1, 2))
+	p.expect(pureAck(1, 2))
 	p.send(seg{flags: ack | psh, seq: 2, ack: 1, wnd: 65535, data: "more"})
 	p.hostGetsEnd(io.EOF)
 	checkState(t, p.env, closeWait)
@@ -172,7 +172,7 @@ func TestFinWaitsForMissingData(t *testing.T) {
 	checkState(t, p.env, established)
 	p.send(seg{flags: fin | ack | psh, seq: 1, ack: 1, wnd: 65535, data: "four"})
 	p.hostGets("four")
-	p.expectSoon(pureAck(1, 6))
+	p.expect(pureAck(1, 6))
 	checkState(t, p.env, closeWait)
 }
 
@@ -182,7 +182,7 @@ func TestCloseWithHeldData(t *testing.T) {
 	p := slowHost(t, setup{})
 	all := p.fill(t)
 	p.send(seg{flags: fin | ack, seq: 1 + len(all), ack: 1, wnd: 65535})
-	p.expectSoon(pureAck(1, 2+len(all)))
+	p.expect(pureAck(1, 2+len(all)))
 	_ = p.host.CloseWrite()
 	p.await(seg{flags: fin | ack, seq: 1, ack: 2 + len(all), wnd: anyWnd})
 	p.send(seg{flags: ack, seq: 2 + len(all), ack: 2, wnd: 65535})
@@ -213,7 +213,7 @@ func TestHostErrorWithLastFin(t *testing.T) {
 func TestEndOfTheRunDeliversWhatTheGuestFinished(t *testing.T) {
 	p := newEnv(t, setup{}).outbound()
 	p.send(seg{flags: fin | ack | psh, seq: 1, ack: 1, wnd: 65535, data: "last words"})
-	p.expectSoon(pureAck(1, 12))
+	p.expect(pureAck(1, 12))
 	p.h.Close()
 	p.hostGets("last words")
 	p.hostGetsEnd(io.EOF)

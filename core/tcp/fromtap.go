@@ -218,7 +218,6 @@ func (h *Handler) finReceived(i uint32, c *conn, at seqnum.Value) {
 	switch c.state {
 	case established:
 		c.state = closeWait
-		h.finDelayed(c)
 	case finWait1:
 		c.state = closing
 	default: // finWait2

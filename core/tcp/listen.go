@@ -30,7 +30,6 @@ type listener struct {
 // On error it stays the caller's.
 func (h *Handler) AddListener(l config.Listener) error {
 	setUp(l.FD)
-	h.startPeeking(l.FD)
 	i, gen, slot := h.listeners.Add(l.FD)
 	if errno := h.loop.Add(l.FD, loop.In, loop.MakeToken(loop.KindTCPListen, gen, i)); errno != 0 {
 		h.listeners.Remove(i)
@@ -115,7 +114,7 @@ func (h *Handler) accepted(l *listener, fd int, peer *sys.SockAddr) {
 		resetClose(fd)
 		return
 	}
-	h.peekAccepted(fd)
+	h.startPeeking(fd)
 	i := h.insert(&key, fd, synSent)
 	c := &h.conns[i]
 	c.set(scaled)
@@ -126,21 +125,6 @@ func (h *Handler) accepted(l *listener, fd int, peer *sys.SockAddr) {
 	}
 	h.beginHandshake(i, c)
 	h.Stats.InboundOpened++
-}
-
-// peekAccepted is startPeeking for an accepted socket. The kernel clones those from
-// the listener with these options (sk_clone_lock, seen with Linux 6.18), which is
-// looked at once, because it saves two system calls per connection.
-func (h *Handler) peekAccepted(fd int) {
-	if h.inherits {
-		return
-	}
-	inline, _ := sys.GetInt(fd, syscall.SOL_SOCKET, syscall.SO_OOBINLINE)
-	off, errno := sys.PeekOff(fd)
-	h.inherits = inline == 1 && (h.skipLen > 0 || errno == 0 && off == 0)
-	if !h.inherits {
-		h.startPeeking(fd)
-	}
 }
 
 // freeKey tells whether no connection is in the way of key; one in TIME-WAIT

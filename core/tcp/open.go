@@ -74,7 +74,7 @@ func setUp(fd int) {
 	_ = sys.SetInt(fd, syscall.IPPROTO_TCP, sys.TCPNotsentLowat, -1)
 }
 
-// startPeeking prepares the way in which data is read.
+// startPeeking prepares the way in which data is read. Accepted sockets do not inherit it.
 func (h *Handler) startPeeking(fd int) {
 	// Urgent data stays in the stream (RFC 6093); taken out of it, it would make the
 	// peek offset point beside what is discarded.
@@ -90,7 +90,7 @@ func (h *Handler) insert(key *flow.Key, fd int, s state) uint32 {
 	c := &h.conns[i]
 	*c = conn{
 		fd: int32(fd), state: s, mss: h.guestMSS(536, key.Guest.Is4()),
-		cwnd: noCwnd, granted: initialWindow, lastFromGuest: h.now, lastActive: h.now,
+		cwnd: noCwnd, granted: maxWindow, lastFromGuest: h.now, lastActive: h.now,
 	}
 	iss := seqnum.Value(h.table.Secret().ISN(key, h.now))
 	c.sndUna, c.sndNxt, c.sndMax, c.recover = iss, iss, iss, iss

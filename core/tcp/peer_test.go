@@ -125,14 +125,6 @@ func (p *peer) expect(want ...seg) {
 	p.compare(p.got(), want)
 }
 
-// expectSoon is expect for what waits for the delay of a FIN's acknowledgment.
-func (p *peer) expectSoon(want ...seg) {
-	p.T.Helper()
-	p.expect()
-	p.advance(time.Duration(finDelay))
-	p.expect(want...)
-}
-
 func (p *peer) compare(got, want []seg) {
 	p.T.Helper()
 	if len(got) != len(want) {

@@ -58,18 +58,17 @@ type Handler struct {
 	listeners flow.Slots[listener]
 	paused    int64 // when listeners that ran out of descriptors are tried again; 0: none
 
-	peekBuf  []byte // scratch for payload to the guest
-	inherits bool   // accepted sockets have their listener's options
-	skipLen  int    // bytes of peekBuf for skipping, where SO_PEEK_OFF is missing
-	pool     pool
-	dirty    []uint32 // connections touched in this batch
-	backlog  []uint32 // readable connections that used up their share of a turn
-	writing  uint32   // connection that out belongs to
-	out      sys.Iovecs
-	now      int64
-	hdr      packet.TCPHeader // scratch
-	tx       tap.Tx           // scratch
-	limit    ackLimit
+	peekBuf []byte // scratch for payload to the guest
+	skipLen int    // bytes of peekBuf for skipping, where SO_PEEK_OFF is missing
+	pool    pool
+	dirty   []uint32 // connections touched in this batch
+	backlog []uint32 // readable connections that used up their share of a turn
+	writing uint32   // connection that out belongs to
+	out     sys.Iovecs
+	now     int64
+	hdr     packet.TCPHeader // scratch
+	tx      tap.Tx           // scratch
+	limit   ackLimit
 
 	refusedAt, linkDelay int64 // the link's last refusal, and how long it is left alone
 	syn                  synTimers

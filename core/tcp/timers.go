@@ -13,8 +13,6 @@ const (
 	// bound is 500 ms (RFC 9293 section 3.8.6.3); the guest's smallest
 	// retransmission time-out is 200 ms.
 	ackDelay = int64(10 * time.Millisecond)
-	// finDelay is how long the acknowledgment of a FIN may wait for our FIN.
-	finDelay = int64(time.Millisecond)
 	// maxDelayed is how much data may be unacknowledged by delay.
 	maxDelayed = 16 << 10
 	// interactiveWithin: data that follows data from the guest so closely counts as

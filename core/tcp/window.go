@@ -129,17 +129,7 @@ func (h *Handler) promised(i uint32, c *conn) {
 // tight tells whether the advertised window is small, by what it can be.
 func (h *Handler) tight(i uint32, c *conn) bool {
 	largest := min(h.windowLimit(h.table.Key(i).Guest.Is4()), 65535<<c.rcvShift)
-	return uint32(c.rcvAdv-c.rcvNxt) < min(overcommit, largest)/2
-}
-
-// finDelayed lets the acknowledgment of the guest's FIN wait a moment for ours, which
-// often follows at once: that saves one of four frames to the guest in a short
-// connection (make bench, crr-in). Much data before it is acknowledged at once.
-func (h *Handler) finDelayed(c *conn) {
-	if uint32(c.rcvNxt-c.lastAck) <= maxDelayed {
-		c.clear(ackNow)
-		c.ackAt = h.now + finDelay
-	}
+	return uint32(c.rcvAdv-c.rcvNxt) < min(overcommit, largest/2)
 }
 
 // dataReceived decides when data from the guest is acknowledged: at the end of
