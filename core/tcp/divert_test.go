@@ -39,15 +39,33 @@ func TestDivert(t *testing.T) {
 		want   fwd.Target // zero: none
 		onTap  bool
 	}{
-		{"to the guest", fwd.Bypass{Inbound: true}, fwd.Host, netip.Addr{},
-			fwd.Target{Pif: fwd.Splice, Addr: packet.AddrFrom(guest4), Port: target}, false},
-		{"to the same address", fwd.Bypass{Inbound: true, SameLoopback: true}, fwd.Host, netip.Addr{},
-			fwd.Target{Pif: fwd.Splice, Addr: packet.AddrFrom(loopback), Port: target}, false},
+		{
+			"to the guest",
+			fwd.Bypass{Inbound: true},
+			fwd.Host,
+			netip.Addr{},
+			fwd.Target{Pif: fwd.Splice, Addr: packet.AddrFrom(guest4), Port: target},
+			false,
+		},
+		{
+			"to the same address",
+			fwd.Bypass{Inbound: true, SameLoopback: true},
+			fwd.Host,
+			netip.Addr{},
+			fwd.Target{Pif: fwd.Splice, Addr: packet.AddrFrom(loopback), Port: target},
+			false,
+		},
 		{"no bypass", fwd.Bypass{}, fwd.Host, netip.Addr{}, fwd.Target{}, true},
 		{"another target", fwd.Bypass{Inbound: true}, fwd.Host, guest4, fwd.Target{}, true},
 		{"nowhere", fwd.Bypass{}, fwd.Host, loopback, fwd.Target{}, false},
-		{"from the namespace", fwd.Bypass{}, fwd.Splice, netip.Addr{},
-			fwd.Target{Pif: fwd.Host, Addr: packet.AddrFrom(loopback), Port: target}, false},
+		{
+			"from the namespace",
+			fwd.Bypass{},
+			fwd.Splice,
+			netip.Addr{},
+			fwd.Target{Pif: fwd.Host, Addr: packet.AddrFrom(loopback), Port: target},
+			false,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

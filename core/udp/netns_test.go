@@ -236,6 +236,7 @@ func TestLinkLocal(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = peer.Close() }()
+		awaitLocal(t, peer)
 		cfg := coretest.Config()
 		cfg.V6.Scope = uint32(veth.Index)
 		e := newEnvWith(t, coretest.AllFeatures, cfg)
@@ -260,6 +261,23 @@ func TestLinkLocal(t *testing.T) {
 			t.Errorf("peer got %q from %v, want the reply from port %d", got, from, listener.Port())
 		}
 	})
+}
+
+// awaitLocal waits until c reaches itself: the kernel adds the local route of a new
+// IPv6 address a moment after the address (addrconf_dad_begin).
+func awaitLocal(t *testing.T, c *net.UDPConn) {
+	t.Helper()
+	b := make([]byte, 8)
+	for range 500 {
+		if _, err := c.WriteTo([]byte("self"), c.LocalAddr()); err == nil {
+			_ = c.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+			if n, _, err := c.ReadFrom(b); err == nil && string(b[:n]) == "self" {
+				return
+			}
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatalf("%v does not reach itself", c.LocalAddr())
 }
 
 // receiveZone is receive for addresses with a zone.
