@@ -144,8 +144,10 @@ func (h *Handler) touch(i uint32, c *conn) {
 func (h *Handler) Flush(now int64) {
 	h.now = now
 	h.flushWrite()
-	for n := 0; n < len(h.dirty); n++ { // settling may touch more
-		i := h.dirty[n]
+	for len(h.dirty) > 0 { // settling may touch more
+		last := len(h.dirty) - 1
+		i := h.dirty[last]
+		h.dirty = h.dirty[:last]
 		c := &h.conns[i]
 		if !c.has(dirty) { // its slot was freed, and perhaps used again
 			continue
@@ -153,7 +155,6 @@ func (h *Handler) Flush(now int64) {
 		c.clear(dirty)
 		h.settle(i, c)
 	}
-	h.dirty = h.dirty[:0]
 }
 
 // settle brings one connection up to date after events.
