@@ -47,7 +47,8 @@ type Loop struct {
 	now          int64
 	raw          [maxEvents]sys.EpollEvent
 	events       [maxEvents]Event
-	trust        int // in polling before sleeping, see await
+	trust        int // in polling before sleeping; negative: shunned; see await
+	late         int // events that polling just missed, weighted
 	unhurried    bool
 
 	mu     sync.Mutex // guards the fields below

@@ -17,12 +17,21 @@ const (
 	soon = 2 * pollFor
 	// maxTrust bounds how many disappointments in a row it takes to stop polling.
 	maxTrust = 4
+	// notIdle is a wait too short for a guest that has nothing to do. Where more than one
+	// in lateWeight+1 events comes so late after polling has ended, processors
+	// are scarce, and shun short waits pass without polling.
+	notIdle    = 3 * time.Millisecond
+	lateWeight = 3
+	lateLimit  = 40
+	shun       = 1000
 )
 
 // await waits for events like sys.EpollWait, but polls for a moment first while
 // events keep coming soon after each other. Between looks it yields, so that whoever
 // makes the next event gets the processor. After a few waits that were longer it
-// no longer polls: an idle run, or one with an event now and then, only sleeps.
+// no longer polls: an idle run, or one with an event now and then, only sleeps. Nor
+// does it where processors are scarce: whoever is to make the next event needs
+// the time that polling takes.
 func (l *Loop) await(timeout time.Duration) (int, syscall.Errno) {
 	if timeout == 0 {
 		return sys.EpollWait(l.epfd, l.raw[:], 0)
@@ -35,7 +44,7 @@ func (l *Loop) await(timeout time.Duration) (int, syscall.Errno) {
 	for l.trust > 0 && waited < pollFor && (timeout < 0 || waited < timeout) {
 		sys.Yield()
 		if n, errno := sys.EpollWait(l.epfd, l.raw[:], 0); n != 0 || errno != 0 {
-			l.learn(true)
+			l.inTime()
 			return n, errno
 		}
 		waited = time.Since(l.start) - start
@@ -44,7 +53,11 @@ func (l *Loop) await(timeout time.Duration) (int, syscall.Errno) {
 		timeout = max(timeout-waited, 0)
 	}
 	n, errno := sys.EpollWait(l.epfd, l.raw[:], timeout)
-	l.learn(n > 0 && waited == 0 && time.Since(l.start)-start < soon)
+	total := time.Since(l.start) - start
+	l.learn(n > 0 && waited == 0 && total < soon)
+	if n > 0 && waited > 0 && total < notIdle {
+		l.cameLate()
+	}
 	return n, errno
 }
 
@@ -54,9 +67,23 @@ func (l *Loop) Unhurried() { l.unhurried = true }
 
 // learn notes whether polling paid, or would have.
 func (l *Loop) learn(paid bool) {
-	if paid {
+	switch {
+	case paid:
 		l.trust = min(l.trust+1, maxTrust)
-	} else {
-		l.trust = max(l.trust-1, 0)
+	case l.trust > 0:
+		l.trust--
+	}
+}
+
+// inTime notes an event that polling found.
+func (l *Loop) inTime() {
+	l.learn(true)
+	l.late = max(l.late-1, 0)
+}
+
+// cameLate notes an event that came soon, but only after polling had ended.
+func (l *Loop) cameLate() {
+	if l.late += lateWeight; l.late > lateLimit {
+		l.late, l.trust = 0, -shun
 	}
 }

@@ -1,0 +1,51 @@
+package loop
+
+import "testing"
+
+// play notes events that polling found, and then some that came soon after it.
+func play(l *Loop, found, late int) {
+	for range found {
+		l.inTime()
+	}
+	for range late {
+		l.learn(false)
+		l.cameLate()
+	}
+}
+
+func TestPollingIsGivenUpWhereProcessorsAreScarce(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		found, late int  // of each round
+		want        bool // that polling goes on
+	}{
+		{"quiet", 100, 1, true},
+		{"a process shares the processor now and then", 4, 1, true},
+		{"others take half of the time", 1, 1, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l, shunned := &Loop{}, false
+			for range 30 {
+				play(l, tt.found, tt.late)
+				shunned = shunned || l.trust < 0
+			}
+			if shunned == tt.want {
+				t.Errorf("polling given up: %v, want %v", shunned, !tt.want)
+			}
+		})
+	}
+}
+
+// After it was given up, polling is tried again once enough short waits have passed.
+func TestPollingIsTriedAgain(t *testing.T) {
+	l := &Loop{trust: -shun}
+	for range shun {
+		l.learn(true)
+	}
+	if l.learn(false); l.trust != 0 {
+		t.Errorf("trust %d after %d short waits, want 0", l.trust, shun)
+	}
+	if l.learn(true); l.trust != 1 {
+		t.Errorf("trust %d, want 1", l.trust)
+	}
+}
