@@ -39,7 +39,7 @@ func (l *Loop) await(timeout time.Duration) (int, syscall.Errno) {
 	start := time.Since(l.start)
 	waited := time.Duration(0)
 	if l.unhurried {
-		l.unhurried, l.trust = false, 0
+		l.unhurried, l.trust = false, min(l.trust, 0)
 	}
 	for l.trust > 0 && waited < pollFor && (timeout < 0 || waited < timeout) {
 		sys.Yield()
