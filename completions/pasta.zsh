@@ -87,8 +87,8 @@ _arguments -s -S -A '-*' \
     '*--udp-ports=[Forward UDP ports of the host to the namespace\: SPEC, repeatable]:SPEC: ' \
     '*-T+[Forward TCP ports of the namespace'\''s loopback to that of the host\: SPEC, repeatable]:SPEC: ' \
     '*--tcp-ns=[Forward TCP ports of the namespace'\''s loopback to that of the host\: SPEC, repeatable]:SPEC: ' \
-    '*-U+[Forward UDP ports of the namespace'\''s loopback to that of the host\: SPEC, only none is supported yet]:SPEC: ' \
-    '*--udp-ns=[Forward UDP ports of the namespace'\''s loopback to that of the host\: SPEC, only none is supported yet]:SPEC: ' \
+    '*-U+[Forward UDP ports of the namespace'\''s loopback to that of the host\: SPEC, repeatable]:SPEC: ' \
+    '*--udp-ns=[Forward UDP ports of the namespace'\''s loopback to that of the host\: SPEC, repeatable]:SPEC: ' \
     '*--freebind[Let forwards listen on addresses that the host does not have]' \
     '*--no-splice[Deliver connections from the host'\''s loopback through the interface]' \
     '*--host-lo-to-ns-lo[Deliver connections from the host'\''s loopback to that of the namespace]' \

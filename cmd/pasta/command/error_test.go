@@ -92,7 +92,6 @@ func TestErrors(t *testing.T) {
 		{"-t foo", "Invalid port specifier 'foo'"},
 		{"-u ''", "Invalid port specifier ''"},
 		{"-t 0", "Forwarding rule attempts to map from port 0"},
-		{"-U 53", "not supported yet: --udp-ns 53"},
 		{"-T 127.0.0.1/9000", "Listening address not allowed for -T 127.0.0.1/9000"},
 		{"-U %lo/9000", "Listening address not allowed for -U %lo/9000"},
 		{"-T 0-1", "Forwarding rule attempts to map from port 0"},

@@ -23,8 +23,8 @@ func (s *settings) forwardOptions() []option {
 			usage: "Forward TCP ports of the namespace's loopback to that of the host: `SPEC`, repeatable",
 		},
 		{
-			name: "udp-ns", short: "U", set: s.ports.adder("-U"), def: "none",
-			usage: "Forward UDP ports of the namespace's loopback to that of the host: `SPEC`, only none is supported yet",
+			name: "udp-ns", short: "U", set: s.ports.adder("-U"), def: "auto",
+			usage: "Forward UDP ports of the namespace's loopback to that of the host: `SPEC`, repeatable",
 		},
 		{
 			name: "freebind", on: turnOn(&s.opts.FreeBind),
@@ -61,8 +61,6 @@ func (p *portSpecs) adder(option string) func(string) error {
 			return errorText("%s none conflicts with previous options", option)
 		case fromGuest(option) && spec.HasListen():
 			return errorText("Listening address not allowed for %s %s", option, text)
-		case option == "-U" && !spec.None:
-			return notYet("udp-ns " + text)
 		}
 		p.list = append(p.list, portSpec{option: option, spec: spec})
 		return nil
@@ -90,7 +88,7 @@ func protoOf(option string) fwd.Proto {
 // unless its protocol is switched off.
 func (s *settings) forwards() (rules portfwd.Rules, err error) {
 	list := s.ports.list
-	for _, option := range []string{"-t", "-u", "-T"} {
+	for _, option := range []string{"-t", "-u", "-T", "-U"} {
 		if !s.ports.given(option) && s.enabled(protoOf(option)) {
 			list = append(list, portSpec{option: option, spec: portfwd.Spec{Text: "auto", Auto: true}})
 		}

@@ -56,8 +56,9 @@ func TestForwards(t *testing.T) {
 		name, args string
 		want       []string
 	}{
-		{"nothing given", "", join(tcp, udp, auto(fwd.TCP, "[*]%lo"))},
-		{"-T remaps", "-t none -u none -T 9000:9001", []string{"TCP [*]%lo:9000  =>  9001 "}},
+		{"nothing given", "", join(tcp, udp, auto(fwd.TCP, "[*]%lo"), auto(fwd.UDP, "[*]%lo"))},
+		{"-T remaps", "-t none -u none -U none -T 9000:9001", []string{"TCP [*]%lo:9000  =>  9001 "}},
+		{"-U remaps", "-t none -u none -T none -U 9000:9001", []string{"UDP [*]%lo:9000  =>  9001 "}},
 		{"nothing wanted", "-t none -u none" + none, nil},
 		{"given -t leaves -u", "-t 8080" + none, join([]string{"TCP [*]:8080  =>  8080 "}, udp)},
 		{"no TCP", "--no-tcp" + none, udp},
