@@ -51,7 +51,7 @@ _arguments -s -S -A '-*' \
     '*--config-net[Configure addresses, routes and MTU in the namespace]' \
     '*--no-copy-routes[Install the default route only; deprecated, needs --config-net]' \
     '*--no-copy-addrs[Install a single address only; deprecated, needs --config-net]' \
-    '*--splice-only[No interface, only loopback forwards (not supported yet)]' \
+    '*--splice-only[No interface, only forwards between loopback addresses]' \
     '*-a+[Assign ADDR\[/LEN\], once per family, instead of the host'\''s addresses]:ADDR\[/LEN\]: ' \
     '*--address=[Assign ADDR\[/LEN\], once per family, instead of the host'\''s addresses]:ADDR\[/LEN\]: ' \
     '*-n+[Length or dotted form MASK of the prefix of the IPv4 address given by --address]:MASK: ' \

@@ -32,6 +32,9 @@ func ConfigureNamespace(k Kernel, n NamespacePlan) (Applied, error) {
 	if err := k.SetLink(loopbackIndex, rtnl.LinkChange{Up: rtnl.LinkUp}); err != nil {
 		return Applied{}, fmt.Errorf("set up loopback: %w", err)
 	}
+	if n.IfName == "" {
+		return Applied{}, nil
+	}
 	tap, err := k.Link(n.IfName)
 	if err != nil {
 		return Applied{}, err

@@ -76,6 +76,7 @@ func TestConfigureNamespaceWithoutConfigNet(t *testing.T) {
 		mac  [6]byte
 	}{
 		{"lo alone", NamespacePlan{IfName: "vH"}, []string{"set interface 1 (flags +0x1 -0x0)"}, [6]byte{2, 0, 0, 0, 0, 0x99}},
+		{"no interface", NamespacePlan{Configure: true}, []string{"set interface 1 (flags +0x1 -0x0)"}, [6]byte{}},
 		{"MAC", NamespacePlan{IfName: "vH", MAC: &mac}, []string{
 			"set interface 1 (flags +0x1 -0x0)", "set interface 2 (flags +0x0 -0x0 mac 02:00:00:00:00:01)",
 		}, mac},

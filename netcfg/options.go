@@ -26,6 +26,9 @@ type Options struct {
 	// interface (--ns-mac-addr; nil: the kernel's choice).
 	OurMAC [6]byte
 	NsMAC  *[6]byte
+	// NoInterface makes no namespace interface: only lo is set up
+	// (--splice-only).
+	NoInterface bool
 	// NsIfName is the name of the namespace interface (-I; empty: the
 	// template's name, or tap0 in local mode).
 	NsIfName string

@@ -37,7 +37,8 @@ type Plan struct {
 
 // NamespacePlan is the wanted state of the guest's network namespace.
 type NamespacePlan struct {
-	// IfName is the name of the tap interface.
+	// IfName is the name of the tap interface; empty: there is none, and only
+	// lo is set up.
 	IfName string
 	// Configure is --config-net. Without it only lo is set up, and MAC.
 	Configure bool
@@ -72,6 +73,9 @@ func Decide(host HostState, rc resolv.Conf, o Options) (Plan, error) {
 		o.V6 = false
 		p.Infos = append(p.Infos, "IPv6: disabled in the kernel, not used")
 	}
+	if o.NoInterface {
+		return p.withoutInterface(o), nil
+	}
 	v4 := decideFamily(host, rc, o.family(rtnl.IPv4))
 	v6 := decideFamily(host, rc, o.family(rtnl.IPv6))
 	p.V4, p.V6, p.OurLinkLocal = v4.core, v6.core, v6.ourLinkLocal
@@ -88,6 +92,13 @@ func Decide(host HostState, rc resolv.Conf, o Options) (Plan, error) {
 	p.Infos = append(append(p.Infos, v4.infos...), v6.infos...)
 	p.Warnings = append(mtuWarnings(p), dnsWarnings(p, rc, o)...)
 	return p, nil
+}
+
+// withoutInterface leaves out all that is about an interface in the namespace.
+func (p Plan) withoutInterface(o Options) Plan {
+	p.V4.Enabled, p.V6.Enabled = o.V4, o.V6
+	p.OurMAC = o.OurMAC
+	return p
 }
 
 // NoInterfaceError is the wish for a template interface that is not there.

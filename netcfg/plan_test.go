@@ -170,6 +170,10 @@ func TestDecideNamespace(t *testing.T) {
 	if n := p.Namespace; n.Configure || len(n.Addrs)+len(n.Routes) != 0 {
 		t.Errorf("namespace without --config-net: got %+v, want no addresses and routes", n)
 	}
+	p = decide(t, "normal", "9.9.9.9", func(o *Options) { o.NoInterface, o.OurMAC = true, mac })
+	if n := p.Namespace; n.IfName != "" || p.OurMAC != mac || !p.V4.Enabled || !p.V6.Enabled || p.V4.Guest.IsValid() || p.Link.DHCP {
+		t.Errorf("without interface: got %+v, want both families and nothing for an interface", p)
+	}
 }
 
 func TestDecideMTUWarnings(t *testing.T) {

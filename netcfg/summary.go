@@ -20,13 +20,15 @@ func (p Plan) Summary(inbound, splice []fwd.Rule) string {
 	s.interfaces("Outbound interface", p.V4.OutboundIf, p.V6.OutboundIf)
 	s.addr("Outbound IPv4 address: ", p.V4.Outbound)
 	s.addr("Outbound IPv6 address: ", p.V6.Outbound)
-	s.line("Namespace interface: %s", p.Namespace.IfName)
+	if p.Namespace.IfName != "" {
+		s.line("Namespace interface: %s", p.Namespace.IfName)
+	}
 	s.line("MAC:")
 	s.line("    host: %s", net.HardwareAddr(p.OurMAC[:]))
-	if p.V4.Enabled {
+	if p.V4.Enabled && p.Namespace.IfName != "" {
 		s.ipv4(p)
 	}
-	if p.V6.Enabled {
+	if p.V6.Enabled && p.Namespace.IfName != "" {
 		s.ipv6(p)
 	}
 	s.rules("Inbound forwarding rules (HOST):", inbound)

@@ -29,6 +29,7 @@ func TestSummary(t *testing.T) {
 		{"ipv4-only", "normal", "9.9.9.9", func(o *Options) { o.V6, o.NoMapGW = false, true }, nil, nil},
 		{"ipv6-only-no-ndp", "normal", "fd00::53", func(o *Options) { o.V4, o.NoNDP = false, true }, nil, nil},
 		{"no-services", "normal", "", func(o *Options) { o.NoDHCP, o.NoDHCPv6, o.NoNDP = true, true, true }, inbound, nil},
+		{"splice-only", "normal", "9.9.9.9", func(o *Options) { o.NoInterface = true }, inbound, splice},
 		{"no-gateway", "no-gateway", "", func(o *Options) { o.NoDHCPv6 = true }, nil, nil},
 	}
 	for _, tt := range tests {

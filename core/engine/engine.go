@@ -34,7 +34,8 @@ var ErrTap = errors.New("read from tap")
 // Options are what New needs.
 type Options struct {
 	Config *config.Config
-	// Device is the link to the guest; Close closes it.
+	// Device is the link to the guest; Close closes it. Without descriptor
+	// (tap.Null) it is not read.
 	Device tap.Device
 	Log    *slog.Logger
 	// Sockets of the target namespace, for the bypass; nil: there is none.
@@ -123,8 +124,10 @@ func (e *Engine) handlers(sockets splice.Sockets) {
 
 // watch registers tap, listeners and capture.
 func (e *Engine) watch(o Options) error {
-	if errno := e.loop.Add(o.Device.FD(), loop.In, loop.MakeToken(loop.KindTap, 0, 0)); errno != 0 {
-		return fmt.Errorf("watch tap: %w", errno)
+	if fd := o.Device.FD(); fd >= 0 {
+		if errno := e.loop.Add(fd, loop.In, loop.MakeToken(loop.KindTap, 0, 0)); errno != 0 {
+			return fmt.Errorf("watch tap: %w", errno)
+		}
 	}
 	for _, l := range o.Config.Listen {
 		if err := e.addListener(l); err != nil {

@@ -135,10 +135,6 @@ misused() {
     refused "--repair-path is for vhost-user mode only" --repair-path none
 }
 
-@test "options whose effect comes later say so, in probes too" {
-    refused "not supported yet: --splice-only" --splice-only
-}
-
 @test "program names: personalities and the error for others" {
     named pasta-dev --version
     [ "$status" -eq 0 ]

@@ -189,3 +189,19 @@ bypassed_once() { in_host "$NETTOOL" hold -count 100 127.0.0.1:6001 </dev/null; 
 	sees "$GATEWAY4" in_host 127.0.0.1:6103 -udp
 	guest_stop
 }
+
+@test "--splice-only: no interface, and only loopback reaches loopback" {
+	guest_start "$WAY" --splice-only -t 6104 -u 6104 -T 7001 -U 7001
+	serve in_guest 127.0.0.1:6104 "[::1]:6104"
+	expect lo in_guest sh -c "ip -o link | awk -F': ' '{ print \$2 }'"
+	for udp in "" -udp; do
+		sees 127.0.0.1 in_host 127.0.0.1:6104 $udp
+		sees "[::1]" in_host "[::1]:6104" $udp
+		sees 127.0.0.1 in_guest 127.0.0.1:7001 $udp
+		sees "[::1]" in_guest "[::1]:7001" $udp
+	done
+	closed in_peer "$HOST4:6104"
+	closed in_peer "[$HOST6]:6104"
+	closed in_host "$HOST4:6104"
+	guest_stop
+}

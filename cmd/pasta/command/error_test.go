@@ -69,7 +69,6 @@ func TestErrors(t *testing.T) {
 		{"-I abcdefghijklmnop", "Invalid interface name: abcdefghijklmnop"},
 		{"--no-copy-routes", "--no-copy-routes needs --config-net"},
 		{"--no-copy-addrs", "--no-copy-addrs needs --config-net"},
-		{"--splice-only", "not supported yet: --splice-only"},
 
 		{"-D ''", "Cannot use DNS address "},
 		{"-D foo", "Cannot use DNS address foo"},

@@ -53,10 +53,16 @@ func (s *settings) linkOptions() []option {
 			usage: "Install a single address only; deprecated, needs --config-net",
 		},
 		{
-			name: "splice-only", on: func() error { return notYet("splice-only") },
-			usage: "No interface, only loopback forwards (not supported yet)",
+			name: "splice-only", on: s.spliceOnly,
+			usage: "No interface, only forwards between loopback addresses",
 		},
 	}
+}
+
+// spliceOnly sets --splice-only.
+func (s *settings) spliceOnly() error {
+	s.opts.Net.NoInterface, s.opts.Bypass.Only = true, true
+	return nil
 }
 
 func (s *settings) mtu(text string) error {

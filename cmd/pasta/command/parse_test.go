@@ -142,6 +142,7 @@ func TestOptions(t *testing.T) {
 		{"-t none -u none -T none -U none", nil},
 		{"-t none -t 8080:80 -u 5353", nil},
 		{"--freebind", func(o *daemon.Options) { o.FreeBind = true }},
+		{"--splice-only", func(o *daemon.Options) { o.Net.NoInterface, o.Bypass.Only = true, true }},
 		{"--no-splice", func(o *daemon.Options) { o.Bypass = fwd.Bypass{} }},
 		{"--host-lo-to-ns-lo", func(o *daemon.Options) {
 			o.Bypass = fwd.Bypass{Inbound: true, SameLoopback: true}

@@ -90,16 +90,20 @@ func decide(o netcfg.Options) (netcfg.Plan, error) {
 	return netcfg.Decide(host, rc, o)
 }
 
-// openTap makes the tap on the thread ns and configures the namespace.
-func openTap(ns *netns.Thread, plan netcfg.NamespacePlan, off config.Offload) (*tap.TUN, netcfg.Applied, error) {
-	var dev *tap.TUN
+// openTap makes the tap, if the plan has one, on the thread ns and configures the
+// namespace.
+func openTap(ns *netns.Thread, plan netcfg.NamespacePlan, off config.Offload) (tap.Device, netcfg.Applied, error) {
+	dev := tap.Device(tap.Null{})
 	var applied netcfg.Applied
-	err := ns.Do(func() (err error) {
-		dev, err = tap.OpenTUN(plan.IfName, tap.Features{
-			VnetHdr: off.VnetHdr, Checksum: off.Checksum, TSO4: off.TSO, TSO6: off.TSO, USO: off.USO,
-		})
-		if err != nil {
-			return messagef("%s\nFailed to set up tap device in namespace", worded(err))
+	err := ns.Do(func() error {
+		if plan.IfName != "" {
+			tun, err := tap.OpenTUN(plan.IfName, tap.Features{
+				VnetHdr: off.VnetHdr, Checksum: off.Checksum, TSO4: off.TSO, TSO6: off.TSO, USO: off.USO,
+			})
+			if err != nil {
+				return messagef("%s\nFailed to set up tap device in namespace", worded(err))
+			}
+			dev = tun
 		}
 		conn, err := rtnl.Open()
 		if err != nil {
