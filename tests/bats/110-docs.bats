@@ -28,11 +28,6 @@ options_of_page() {
 	diff <(options_of_help) <(options_of_page)
 }
 
-@test "docs/compat/pasta.md says missing where the help says not supported yet, and nowhere else" {
-	diff <("$PASTA" --help | grep 'supported yet' | grep -o -e '--[a-z-]*' | sort) \
-		<(grep '| missing |' "$REPO/docs/compat/pasta.md" | grep '^| `-' | grep -o -e '--[a-z0-9-]*' | sort)
-}
-
 # Every command "pasta ..." that the README or the manual page shows stands for
 # the name of a test below; this finds the ones without.
 @test "every command of pasta in the documents has a test" {

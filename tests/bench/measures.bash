@@ -5,7 +5,8 @@
 OUT_PORT=5001 IPERF_PORT=5201
 HELD=2000
 
-# measures prints all names in the order of the report: what-direction-MTU[-v6].
+# measures prints all names in the order of the report: what-direction-MTU[-v6]. Direction
+# lo is from the host's loopback to a published port.
 measures() {
 	local streams mtu family
 	printf '%s\n' startup rss-idle wakeups
@@ -19,6 +20,7 @@ measures() {
 	done
 	printf 'cc-%s\n' out-65520 in-65520 out-1500 in-1500
 	printf '%s\n' udp-out-65520 udp-in-65520 rr-out-65520 rr-in-65520 crr-out-65520 crr-in-65520 \
+		{tcp,tcp8,udp,rr,crr}-lo-65520 tcp-lo-65520-v6 open-in-65520 open-lo-65520 \
 		hold-out-65520 hold-in-65520 rss-load
 }
 
@@ -48,6 +50,7 @@ explain() {
 	udp-*) echo "Gbit/s delivered, 1400-byte datagrams sent as fast as possible" ;;
 	rr-*) echo "one-byte requests answered per second" ;;
 	crr-*) echo "connect, request, answer, close: per second" ;;
+	open-*) echo "connections to a published port per second, each used once and then held" ;;
 	hold-*) echo "connections held and all answering, of $HELD" ;;
 	esac
 }
@@ -82,20 +85,26 @@ figure() {
 from_client() {
 	local tool=$1 mtu=$2 direction=$3
 	shift 3
-	if [ "$direction" = out ]; then
-		inside "$tool" "$mtu" "$@"
-	else
-		in_peer "$@"
-	fi
+	case $direction in
+	out) inside "$tool" "$mtu" "$@" ;;
+	in) in_peer "$@" ;;
+	lo) in_host "$@" ;;
+	esac
 }
 
-# remote DIRECTION VERSION: the server's address for those clients, without port.
+# remote DIRECTION VERSION TOOL: the server's address for those clients, without port.
+# Direct servers and slirp4netns listen on the host's own address alone, which is
+# local too.
 remote() {
+	case "$1 $2 $3" in
+	"lo v4 pa"*) echo 127.0.0.1 && return ;;
+	"lo v6 pa"*) echo ::1 && return ;;
+	esac
 	case "$1 $2" in
 	"out v4") echo "$PEER4" ;;
 	"out v6") echo "$PEER6" ;;
-	"in v4") echo "$HOST4" ;;
-	"in v6") echo "$HOST6" ;;
+	"in v4" | "lo v4") echo "$HOST4" ;;
+	"in v6" | "lo v6") echo "$HOST6" ;;
 	esac
 }
 
@@ -104,7 +113,7 @@ server() {
 	local port=$OUT_PORT address
 	# shellcheck disable=SC2153 # PORT is in tools.bash
 	[ "$3" = out ] || port=$((PORT["$1 $2"] + 2))
-	address=$(remote "$3" "$4")
+	address=$(remote "$3" "$4" "$1")
 	[ "$4" = v4 ] || address="[$address]"
 	echo "$address:$port"
 }
@@ -154,7 +163,7 @@ measure_cc() {
 # has a fresh server: one that lost its client would refuse the next.
 iperf() {
 	local tool=$1 mtu=$2 direction=$3 version=$4 streams=$5 port=$IPERF_PORT where=in_peer server output status
-	if [ "$direction" = in ]; then
+	if [ "$direction" != out ]; then
 		port=$((PORT["$tool $mtu"] + 1)) where=in_guest
 		GUEST_PID=${GUEST["$tool $mtu"]}
 	fi
@@ -162,7 +171,7 @@ iperf() {
 	server=$BG_PID
 	wait_for 5 listening "$where" "$port"
 	output=$(from_client "$tool" "$mtu" "$direction" timeout $((SECONDS_PER_RUN + 10)) \
-		iperf3 -c "$(remote "$direction" "$version")" -p "$port" -P "$streams" -t "$SECONDS_PER_RUN" -f m 2>&1)
+		iperf3 -c "$(remote "$direction" "$version" "$tool")" -p "$port" -P "$streams" -t "$SECONDS_PER_RUN" -f m 2>&1)
 	status=$?
 	kill_and_wait KILL "$server"
 	if [ "$status" -ne 0 ]; then
@@ -218,6 +227,13 @@ measure_hold() {
 	exec 9>&-
 	wait $! || true
 	figure "$name" "$tool" held_count "$out"
+}
+
+measure_open() { figure "$1" "$2" open_rate "${@:2}"; }
+
+open_rate() {
+	from_client "$1" "$2" "$3" "$NETTOOL" hold -timeout 30s -count "$HELD" "$(server "$@")" </dev/null |
+		awk '$1 == "held" { print $2 / $4 }'
 }
 
 held_count() {

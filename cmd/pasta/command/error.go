@@ -13,9 +13,6 @@ func errorText(format string, args ...any) error {
 	return textError(fmt.Sprintf(format, args...))
 }
 
-// notYet refuses an option, or a form of its argument, whose effect is missing.
-func notYet(what string) error { return errorText("not supported yet: --%s", what) }
-
 // onlyFor refuses an option of another mode.
 func onlyFor(option, mode string) func() error {
 	return func() error { return errorText("%s is for %s mode only", option, mode) }

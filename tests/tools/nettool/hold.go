@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // dialers is the number of connections set up at the same time.
@@ -22,6 +23,7 @@ func runHold(args []string) error {
 	if err != nil {
 		return err
 	}
+	start := time.Now()
 	conns := make([]net.Conn, *count)
 	failed := each(*count, func(i int) error {
 		c, err := dial(addr, "echo")
@@ -34,7 +36,7 @@ func runHold(args []string) error {
 	if failed != nil {
 		return fmt.Errorf("open: %w", failed)
 	}
-	fmt.Println("held", *count)
+	fmt.Printf("held %d after %.4f s\n", *count, time.Since(start).Seconds())
 	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
 		return err
 	}
