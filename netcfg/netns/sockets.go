@@ -100,10 +100,10 @@ func (s *Sockets) kick() {
 	}
 }
 
-// Run keeps the stock filled until stop is closed, and then closes what is left
-// of it. It is for a goroutine of its own.
+// Run keeps the stock filled, from the first Take on, until stop is closed, and then
+// closes what is left of it. It is for a goroutine of its own. Most runs, and all
+// short ones, need no socket.
 func (s *Sockets) Run(stop <-chan struct{}) {
-	s.kick()
 	var retry <-chan time.Time
 	for {
 		select {
