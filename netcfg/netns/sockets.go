@@ -9,11 +9,12 @@ import (
 )
 
 const (
-	// stock is how many sockets of each kind are kept ahead.
-	stock = 64
-	// restock is the number below which the stock is filled up again: one wake-up
-	// of the thread serves many connections.
-	restock = stock / 2
+	// stock is how many sockets are kept ahead of each kind that was asked for, but no
+	// more than one of stockShare descriptors that the process may have. Below
+	// half of it the stock is filled up again: one wake-up of the thread serves
+	// many connections.
+	stock      = 64
+	stockShare = 64
 	// retryAfter is how long to wait after a socket could not be made.
 	retryAfter = 100 * time.Millisecond
 )
@@ -26,8 +27,8 @@ type Sockets struct {
 	// kinds by family and type, see kindOf; the channels are the stock.
 	kinds [4]chan int
 	wake  chan struct{}
-	// lacking kinds are none that the kernel knows.
-	lacking [4]atomic.Bool
+	// wanted kinds were asked for, lacking ones are none that the kernel knows.
+	wanted, lacking [4]atomic.Bool
 	// starved: Take found nothing, so that notify is due.
 	starved atomic.Bool
 	notify  func()
@@ -37,9 +38,18 @@ type Sockets struct {
 func NewSockets(t *Thread) *Sockets {
 	s := &Sockets{thread: t, wake: make(chan struct{}, 1), notify: func() {}}
 	for i := range s.kinds {
-		s.kinds[i] = make(chan int, stock)
+		s.kinds[i] = make(chan int, stockLen())
 	}
 	return s
+}
+
+// stockLen is how many sockets of one kind may be kept ahead.
+func stockLen() int {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return stock
+	}
+	return int(min(stock, max(2, limit.Cur/stockShare)))
 }
 
 // kindOf is the index of a kind of sockets.
@@ -78,6 +88,7 @@ func (s *Sockets) Take(family, typ int) (fd int, ok bool) {
 	if s.lacking[kind].Load() {
 		return -1, true
 	}
+	s.wanted[kind].Store(true)
 	c := s.kinds[kind]
 	select {
 	case fd = <-c:
@@ -86,7 +97,7 @@ func (s *Sockets) Take(family, typ int) (fd int, ok bool) {
 		fd = -1
 		s.starved.Store(true)
 	}
-	if len(c) < restock {
+	if len(c) < cap(c)/2 || !ok {
 		s.kick()
 	}
 	return fd, ok
@@ -132,7 +143,7 @@ func (s *Sockets) fill() error {
 	var first error
 	for k, c := range s.kinds {
 		family, typ := kindAt(k)
-		for len(c) < cap(c) {
+		for s.wanted[k].Load() && len(c) < cap(c) {
 			fd, errno := sys.Socket(family, typ, 0)
 			if errno == syscall.EAFNOSUPPORT {
 				s.lacking[k].Store(true)

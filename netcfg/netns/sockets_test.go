@@ -169,3 +169,31 @@ func TestTakeOfAnUnknownKind(t *testing.T) {
 		t.Error("somebody waits for what never comes")
 	}
 }
+
+// Only what was asked for is kept ahead, and little of it where descriptors are few.
+func TestStockIsSmallWhereDescriptorsAreFew(t *testing.T) {
+	netnstest.Run(t, func(t *testing.T) {
+		var old syscall.Rlimit
+		if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+			t.Fatal(err)
+		}
+		const few = 256
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: few, Max: old.Max}); err != nil {
+			t.Fatal(err)
+		}
+		s, notified := stocked(t)
+		sys.Close(take(t, s, notified, syscall.AF_INET, syscall.SOCK_STREAM))
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+			t.Fatal(err)
+		}
+		for k, c := range s.kinds {
+			want := 0
+			if k == kindOf(syscall.AF_INET, syscall.SOCK_STREAM) {
+				want = few / stockShare
+			}
+			if len(c) > want {
+				t.Errorf("%d sockets of kind %d ahead, want at most %d", len(c), k, want)
+			}
+		}
+	})
+}
