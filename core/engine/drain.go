@@ -34,7 +34,7 @@ func (e *Engine) finished() bool {
 	if d.until == 0 {
 		return false
 	}
-	return now >= d.until || !d.heard && !e.tcp.Receiving(now)
+	return now >= d.until || !d.heard && !e.tcp.Receiving(now) && !e.splice.Busy()
 }
 
 // deadline is when an ending run has to be looked at again.

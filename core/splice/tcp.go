@@ -236,12 +236,36 @@ func (h *TCP) Expire(now int64) {
 	}
 }
 
-// Close ends every connection with RST and closes all sockets and pipes.
+// Busy tells whether a connection has bytes to carry of which nothing more will come,
+// or that wait in a pipe: what the end of a run should wait for.
+func (h *TCP) Busy() bool {
+	for i := range h.conns[:h.slots.touched] {
+		if c := &h.conns[i]; c.state == open && (c.dir[0].busy() || c.dir[1].busy()) {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *direction) busy() bool { return d.held > 0 || d.has(readable|ending|eof) && !d.has(done) }
+
+// Close ends every connection and closes all sockets and pipes: with RST, unless one
+// end has said all and the kernel has it.
 func (h *TCP) Close() {
 	for i := range h.conns[:h.slots.touched] {
-		if c := &h.conns[i]; c.state != free {
+		c := &h.conns[i]
+		switch {
+		case c.state == free:
+		case c.delivered():
+			h.release(uint32(i), c)
+		default:
 			h.abort(uint32(i), c)
 		}
 	}
 	h.pipes.close()
+}
+
+// delivered tells whether one end of c has said all, and nothing of c is held.
+func (c *conn) delivered() bool {
+	return !c.has(failed) && c.dir[0].held+c.dir[1].held == 0 && (c.dir[0].has(done) || c.dir[1].has(done))
 }

@@ -22,3 +22,15 @@ peer_listens() { in_peer ss -Hltn "sport = :$1" | grep -q LISTEN; }
 
 @test "what a command sent before it ended arrives, IPv4" { sends_and_ends 4 "$PEER4"; }
 @test "what a command sent before it ended arrives, IPv6" { sends_and_ends 6 "[$PEER6]"; }
+
+# The same past the tap, with a service on the host's loopback.
+@test "what a command sent before it ended arrives past the tap" {
+	local sent=$BATS_TEST_TMPDIR/sent got=$BATS_TEST_TMPDIR/got
+	head -c 1000000 /dev/urandom >"$sent"
+	background in_host sh -c "socat -u TCP4-LISTEN:7012,bind=127.0.0.1,rcvbuf=32768 - | (sleep 0.3; cat)" >"$got"
+	wait_for 5 host_listens 7012
+	as_user "$PASTA" --config-net -T 7012 -- socat -u - TCP4:127.0.0.1:7012,sndbuf=4000000 <"$sent"
+	wait_for 5 cmp -s "$sent" "$got"
+}
+
+host_listens() { in_host ss -Hltn "sport = :$1" | grep -q LISTEN; }
