@@ -13,19 +13,32 @@ import (
 // startServer serves on a loopback port and returns its address.
 func startServer(t *testing.T) string {
 	t.Helper()
-	u, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", u.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	u, l := listenBoth(t)
 	t.Cleanup(func() { u.Close(); l.Close() })
 	s := &server{results: make(map[string]chan string)}
 	go s.accept(l)
-	go serveUDP(u.(*net.UDPConn))
+	go serveUDP(u)
 	return u.LocalAddr().String()
+}
+
+// listenBoth listens on one port for both protocols. The kernel picks a port that is free for UDP only, so another is
+// tried as long as some other program's connection holds the same TCP port.
+func listenBoth(t *testing.T) (*net.UDPConn, net.Listener) {
+	t.Helper()
+	var err error
+	for range 100 {
+		u, uerr := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
+		if uerr != nil {
+			t.Fatal(uerr)
+		}
+		var l net.Listener
+		if l, err = net.Listen("tcp", u.LocalAddr().String()); err == nil {
+			return u, l
+		}
+		u.Close()
+	}
+	t.Fatalf("no port is free for UDP and TCP: %v", err)
+	return nil, nil
 }
 
 func TestClientsAgainstServer(t *testing.T) {
