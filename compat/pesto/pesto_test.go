@@ -14,6 +14,7 @@ import (
 	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/portfwd"
 	"github.com/pasta-net/pasta/portfwd/control"
+	"github.com/pasta-net/pasta/portfwd/ctlsock"
 )
 
 // ports are tables that any rule may get into which portfwd.Check lets pass.
@@ -57,7 +58,7 @@ type server struct {
 func start(t *testing.T, o portfwd.Options) *server {
 	t.Helper()
 	s := &server{t: t, ports: &ports{o: o}, path: filepath.Join(t.TempDir(), "conf")}
-	f, err := control.Listen(s.path)
+	f, err := ctlsock.Listen(s.path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -20,6 +19,7 @@ import (
 	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/core/sys"
 	"github.com/pasta-net/pasta/portfwd"
+	"github.com/pasta-net/pasta/portfwd/ctlsock"
 )
 
 // fakePorts holds tables without opening anything.
@@ -61,7 +61,7 @@ func pasta() *fakePorts {
 func serve(t *testing.T, ports Ports, guest uint64) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "conf")
-	f, err := Listen(path)
+	f, err := ctlsock.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,54 +217,6 @@ func TestGuestIsRefused(t *testing.T) {
 	if c, err := Dial(serve(t, pasta(), here)); err == nil {
 		_ = c.Close()
 		t.Error("a client in the guest's namespace is served")
-	}
-}
-
-func TestPeerCheck(t *testing.T) {
-	tests := []struct {
-		name  string
-		p     peer
-		owner uint32
-		want  error
-	}{
-		{"owner", peer{uid: 1000}, 1000, nil},
-		{"root", peer{uid: 0}, 1000, nil},
-		{"other user", peer{uid: 1001}, 1000, errPeerUser},
-		{"guest", peer{uid: 1000, netns: 7}, 1000, errPeerGuest},
-		{"other namespace", peer{uid: 1000, netns: 8}, 1000, nil},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if err := tt.p.check(tt.owner, 7); !errors.Is(err, tt.want) {
-				t.Errorf("check = %v, want %v", err, tt.want)
-			}
-		})
-	}
-}
-
-func TestListen(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "conf")
-	f, err := Listen(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	info, err := os.Stat(path)
-	if err != nil || info.Mode() != os.ModeSocket|0o600 {
-		t.Errorf("socket: mode %v, %v, want 0600", info.Mode(), err)
-	}
-	if _, err := Listen(path); !errors.Is(err, syscall.EADDRINUSE) {
-		t.Errorf("second listener: %v, want address in use", err)
-	}
-	_ = f.Close()
-	if f, err = Listen(path); err != nil {
-		t.Fatalf("with a stale socket: %v", err)
-	}
-	_ = f.Close()
-	if _, err := Listen(os.DevNull); !errors.Is(err, syscall.EADDRINUSE) {
-		t.Errorf("in place of a device: %v, want address in use", err)
-	}
-	if _, err := Listen(filepath.Join(path, "x")); !errors.Is(err, syscall.ENOTDIR) {
-		t.Errorf("below a socket: %v, want not a directory", err)
 	}
 }
 

@@ -7,10 +7,10 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"syscall"
 	"time"
 
 	"github.com/pasta-net/pasta/portfwd"
+	"github.com/pasta-net/pasta/portfwd/ctlsock"
 )
 
 // requestTimeout bounds how long a client may think between messages. Others wait
@@ -26,33 +26,19 @@ type Ports interface {
 
 // Server serves clients of one control socket, one after the other.
 type Server struct {
-	listener *net.UnixListener
+	listener *ctlsock.Listener
 	ports    Ports
 	log      *slog.Logger
-	// owner is the user whose socket it is, guest the network namespace whose
-	// processes are refused.
-	owner uint32
-	guest uint64
 }
 
 // NewServer makes a server for the bound socket in file, which it takes over. guest
 // is the network namespace whose processes are refused (sys.NetnsCookie); 0: none.
 func NewServer(file *os.File, ports Ports, guest uint64, log *slog.Logger) (*Server, error) {
-	defer file.Close()
-	owner, err := ownerOf(file)
+	l, err := ctlsock.NewListener(file, guest)
 	if err != nil {
 		return nil, err
 	}
-	l, err := net.FileListener(file)
-	if err != nil {
-		return nil, fmt.Errorf("use control socket: %w", err)
-	}
-	u, ok := l.(*net.UnixListener)
-	if !ok {
-		l.Close()
-		return nil, fmt.Errorf("use control socket: %w", syscall.EPROTOTYPE)
-	}
-	return &Server{listener: u, ports: ports, log: log, owner: owner, guest: guest}, nil
+	return &Server{listener: l, ports: ports, log: log}, nil
 }
 
 // Serve accepts clients until ctx ends.
@@ -76,15 +62,12 @@ func (s *Server) Serve(ctx context.Context) {
 
 // client serves one client until it has had enough or misbehaves.
 func (s *Server) client(conn *net.UnixConn) {
-	p, err := peerOf(conn)
-	if err == nil {
-		err = p.check(s.owner, s.guest)
-	}
+	pid, err := s.listener.Admit(conn)
 	if err != nil {
 		s.log.Warn("Refused configuration client", "err", err)
 		return
 	}
-	s.log.Info(fmt.Sprintf("Accepted configuration client, PID %d", p.pid))
+	s.log.Info(fmt.Sprintf("Accepted configuration client, PID %d", pid))
 	if err := s.send(conn, kindHello, s.hello()); err != nil {
 		return
 	}

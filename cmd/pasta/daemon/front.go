@@ -11,7 +11,7 @@ import (
 	"github.com/pasta-net/pasta/core/isolate"
 	"github.com/pasta-net/pasta/core/sys"
 	"github.com/pasta-net/pasta/netcfg/netns"
-	"github.com/pasta-net/pasta/portfwd/control"
+	"github.com/pasta-net/pasta/portfwd/ctlsock"
 )
 
 // fileMode is the mode of files that we make: they may hold private data.
@@ -149,7 +149,7 @@ func (f *front) openConf() (err error) {
 	if f.o.ConfPath == "" {
 		return nil
 	}
-	if f.conf, err = control.Listen(f.o.ConfPath); err != nil {
+	if f.conf, err = ctlsock.Listen(f.o.ConfPath); err != nil {
 		return messagef("Failed to bind UNIX domain socket: %s", sys.Reason(err))
 	}
 	f.log.Info("UNIX domain socket bound at " + f.o.ConfPath)
