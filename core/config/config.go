@@ -78,6 +78,9 @@ type Family struct {
 	DNSForward netip.Addr
 	// DNSHost is the host-side resolver for DNSForward.
 	DNSHost netip.Addr
+	// Own lists addresses of our own on the link, at most fwd.MaxOwn: echo
+	// requests to them are answered here, and what no mapping covers goes nowhere.
+	Own []netip.Addr
 	// DNS lists the resolvers told to the guest, at most 3.
 	DNS []netip.Addr
 	// Outbound is the host-side source address of outbound flows. Invalid:

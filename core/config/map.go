@@ -17,7 +17,7 @@ func (c *Config) Map() *fwd.Map {
 }
 
 func (f *Family) familyMap() fwd.FamilyMap {
-	return fwd.FamilyMap{
+	m := fwd.FamilyMap{
 		Guest:           packet.AddrFrom(f.Guest),
 		Our:             packet.AddrFrom(f.Our),
 		Gateway:         packet.AddrFrom(f.Gateway),
@@ -30,4 +30,8 @@ func (f *Family) familyMap() fwd.FamilyMap {
 		Scope:           f.Scope,
 		Enabled:         f.Enabled,
 	}
+	for i, a := range f.Own {
+		m.Own[i] = packet.AddrFrom(a)
+	}
+	return m
 }

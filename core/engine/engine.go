@@ -40,6 +40,8 @@ type Options struct {
 	Log    *slog.Logger
 	// Sockets of the target namespace, for the bypass; nil: there is none.
 	Sockets splice.Sockets
+	// Stations are who has which address on the link; nil: we have all.
+	Stations neigh.Stations
 	// Pcap receives a capture of the tap; nil: none. The caller closes it.
 	Pcap *os.File
 	// StatsEvery has event counters logged at most so often; 0: never.
@@ -94,7 +96,7 @@ func New(o Options) (*Engine, error) {
 	for i := range e.slots {
 		e.slots[i] = make([]byte, tap.RecvLen)
 	}
-	e.handlers(o.Sockets)
+	e.handlers(&o)
 	if err := e.watch(o); err != nil {
 		lp.Close()
 		return nil, err
@@ -102,8 +104,9 @@ func New(o Options) (*Engine, error) {
 	return e, nil
 }
 
-func (e *Engine) handlers(sockets splice.Sockets) {
-	e.neigh = neigh.New(e.cfg, e.link, e.log)
+func (e *Engine) handlers(o *Options) {
+	sockets := o.Sockets
+	e.neigh = neigh.New(e.cfg, e.link, o.Stations, e.log)
 	e.dhcp = dhcp.New(e.cfg, e.link, e.log)
 	e.splice = splice.NewTCP(e.loop, sockets, splice.Options{})
 	for pif := range e.spliceUDP {

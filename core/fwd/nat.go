@@ -9,12 +9,16 @@ const (
 	portDoT = 853
 )
 
+// MaxOwn is how many addresses of our own a family may have (config.Family.Own).
+const MaxOwn = 4
+
 // FamilyMap is the addressing of one IP version; a zero Addr means "none".
 // The fields mirror config.Family, which documents them.
 type FamilyMap struct {
 	Guest, Our, Gateway           packet.Addr
 	MapHostLoopback, MapGuestAddr packet.Addr
 	DNSForward, DNSHost           packet.Addr
+	Own                           [MaxOwn]packet.Addr
 	// Outbound and OutboundIf bind the host's sockets of outbound flows.
 	Outbound   packet.Addr
 	OutboundIf string
@@ -84,8 +88,22 @@ func (m *Map) Outbound(proto uint8, dst packet.Addr, port uint16) (host packet.A
 		return loopback(dst), true
 	case dst == f.MapGuestAddr && !f.Guest.IsZero():
 		return f.Guest, true
+	case m.Own(dst):
+		return packet.Addr{}, false
 	}
 	return dst, true
+}
+
+// Own tells whether dst is one of our own addresses on the link, where we answer
+// echo requests. What no mapping covers does not go on from there.
+func (m *Map) Own(dst packet.Addr) bool {
+	f := m.Family(dst)
+	for i := range f.Own {
+		if f.Own[i] == dst {
+			return !dst.IsZero()
+		}
+	}
+	return false
 }
 
 // OutboundScope is the scope of the host-side address that Outbound gave: the

@@ -40,6 +40,11 @@ func TestOutbound(t *testing.T) {
 	dns := func(m *Map) { m.V4.DNSForward, m.V4.DNSHost = addr("10.66.0.3"), addr("127.0.0.53") }
 	implicitDNS := func(m *Map) { m.V4.DNSForward, m.V4.DNSHost = addr("10.66.0.1"), addr("10.66.0.1") }
 	guestAddr := func(m *Map) { m.V4.MapGuestAddr = addr("169.254.1.2") }
+	own := func(m *Map) {
+		noMapGW(m)
+		dns(m)
+		m.V4.Own[0], m.V6.Own[3] = addr("10.66.0.3"), addr("fd66::1")
+	}
 	const tcp, udp, icmp, icmp6 = packet.ProtoTCP, packet.ProtoUDP, packet.ProtoICMP, packet.ProtoICMPv6
 	for _, tt := range []struct {
 		name   string
@@ -71,6 +76,11 @@ func TestOutbound(t *testing.T) {
 		{"unspecified", noMapGW, tcp, "0.0.0.0", 80, ""},
 		{"IPv6 unspecified", noMapGW, tcp, "::", 80, ""},
 		{"port 0", nil, udp, "10.77.0.1", 0, ""},
+		{"our own", own, tcp, "10.66.0.3", 80, ""},
+		{"our own, IPv6", own, udp, "fd66::1", 80, ""},
+		{"our own, ping", own, icmp6, "fd66::1", 0, ""},
+		{"our own with a mapping", own, tcp, "10.66.0.3", 53, "127.0.0.53"},
+		{"beside our own", own, tcp, "10.66.0.4", 80, "10.66.0.4"},
 		{"disabled family", func(m *Map) { m.V6.Enabled = false }, tcp, "fd77::1", 80, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -79,6 +89,17 @@ func TestOutbound(t *testing.T) {
 				t.Errorf("Outbound(%d, %s, %d) = %s, %v, want %q", tt.proto, tt.dst, tt.port, got.Netip(), ok, tt.want)
 			}
 		})
+	}
+}
+
+func TestOwn(t *testing.T) {
+	m := testMap(func(m *Map) { m.V4.Own[1], m.V6.Own[0] = addr("10.66.0.3"), addr("fd66::3") })
+	for text, want := range map[string]bool{
+		"10.66.0.3": true, "fd66::3": true, "10.66.0.1": false, "fd66::1": false, "0.0.0.0": false, "::": false,
+	} {
+		if got := m.Own(addr(text)); got != want {
+			t.Errorf("Own(%s) = %v, want %v", text, got, want)
+		}
 	}
 }
 

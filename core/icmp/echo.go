@@ -30,6 +30,8 @@ func (h *Handler) request(p *packet.Packet, now int64) packet.Drop {
 		return packet.DropUnsupported
 	case !fwd.ValidSource(p.Src):
 		return packet.DropAddress
+	case h.nat.Own(p.Dst):
+		return h.answer(p, m)
 	}
 	k := flow.Key{Guest: p.Src, GuestPort: m.ID(), Peer: p.Dst}
 	i := h.table.Lookup(&k)
@@ -116,7 +118,9 @@ func (h *Handler) reply(i uint32, n int, now int64) {
 		return
 	}
 	f.last, f.replied = now, int32(m.Seq())
-	h.toTap(k, src, m)
+	if h.toTap(k, src, m) != packet.DropNone {
+		h.Stats.HostDrops[packet.DropQueueFull]++
+	}
 }
 
 func isReply(m packet.ICMP, k *flow.Key) bool {
@@ -135,24 +139,32 @@ func (h *Handler) source(f *state, k *flow.Key, addr packet.Addr) (packet.Addr, 
 	return k.Peer, addr == f.host
 }
 
-// toTap sends the reply m with the guest's identifier.
-func (h *Handler) toTap(k *flow.Key, src packet.Addr, m packet.ICMP) {
+// answer replies to a request to one of our own addresses.
+func (h *Handler) answer(p *packet.Packet, m packet.ICMP) packet.Drop {
+	k := flow.Key{Guest: p.Src, GuestPort: m.ID()}
+	return h.toTap(&k, p.Dst, m)
+}
+
+// toTap sends the guest a reply with its identifier, and with sequence number and
+// payload of m.
+func (h *Handler) toTap(k *flow.Key, src packet.Addr, m packet.ICMP) packet.Drop {
 	ip := packet.IPHeader{
 		Src: src, Dst: k.Guest, Proto: packet.ProtoICMPv6, TTL: packet.DefaultTTL, PayloadLen: len(m),
 	}
+	typ := uint8(packet.ICMPv6EchoReply)
 	if src.Is4() {
-		ip.Proto = packet.ProtoICMP
+		ip.Proto, typ = packet.ProtoICMP, packet.ICMPEchoReply
 	}
 	b := h.link.Headers()
 	n := packet.PutIP(b, &ip)
 	head := b[n:][:packet.ICMPLen]
-	packet.PutICMP(head, m.Type(), m.Code(), uint32(k.GuestPort)<<16|uint32(m.Seq()))
+	packet.PutICMP(head, typ, 0, uint32(k.GuestPort)<<16|uint32(m.Seq()))
 	sum := packet.ICMPChecksum(b, head, m.Payload())
 	head[packet.ICMPCsumOff], head[packet.ICMPCsumOff+1] = byte(sum>>8), byte(sum)
 	tx := tap.Tx{HdrLen: n + packet.ICMPLen, IPLen: n}
 	if _, errno := h.link.Send(&tx, m.Payload()); errno != 0 {
-		h.Stats.HostDrops[packet.DropQueueFull]++
-		return
+		return packet.DropQueueFull
 	}
 	h.Stats.Replies++
+	return packet.DropNone
 }

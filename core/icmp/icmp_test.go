@@ -140,6 +140,36 @@ func TestEcho(t *testing.T) {
 	})
 }
 
+// TestOwnAddress: we answer for our own addresses ourselves, without socket or flow.
+func TestOwnAddress(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		guest, own netip.Addr
+		want       uint8
+	}{
+		{"IPv4", guest4, gateway4, packet.ICMPEchoReply},
+		{"IPv6", guest6, gateway6, packet.ICMPv6EchoReply},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := newEnv(t)
+			e.h.nat.Family(packet.AddrFrom(tt.own)).Own[0] = packet.AddrFrom(tt.own)
+			e.guestSends(coretest.Echo(tt.guest, tt.own, 4242, 7, []byte("abc")))
+			f := e.Dev.One(t)
+			if m := f.ICMP(t); m.Type() != tt.want || m.ID() != 4242 || m.Seq() != 7 || string(m.Payload()) != "abc" {
+				t.Errorf("reply type %d, id %d, seq %d, payload %q", m.Type(), m.ID(), m.Seq(), m.Payload())
+			}
+			if f.Src.Netip() != tt.own || f.Dst.Netip() != tt.guest || e.h.Len() != 0 || e.h.Stats.Replies != 1 {
+				t.Errorf("reply %v > %v, %d flows, %d replies", f.Src.Netip(), f.Dst.Netip(), e.h.Len(), e.h.Stats.Replies)
+			}
+			e.Dev.Refuse(1, syscall.ENOBUFS)
+			e.guestSends(coretest.Echo(tt.guest, tt.own, 4242, 8, nil))
+			if e.Link.Stats.Drops[packet.DropQueueFull] != 1 {
+				t.Errorf("drops %v, want one for the full queue", e.Link.Stats.Drops)
+			}
+		})
+	}
+}
+
 // TestIdentifierOnWire checks that the kernel sends the guest's identifier, and
 // that a second flow with it gets another one but the guest does not notice.
 func TestIdentifierOnWire(t *testing.T) {

@@ -20,9 +20,13 @@ func (h *Handler) arpFromTap(p *packet.Packet) {
 	if req.Op() != packet.ARPRequest || target == h.guest4 || target == req.SenderIP() {
 		return
 	}
+	mac, ok := h.macOf(target)
+	if !ok {
+		return
+	}
 	h.sendARP(h.link.GuestMAC(), &packet.ARPHeader{
 		Op:        packet.ARPReply,
-		SenderMAC: h.link.OurMAC(), SenderIP: target,
+		SenderMAC: mac, SenderIP: target,
 		TargetMAC: req.SenderMAC(), TargetIP: req.SenderIP(),
 	})
 }

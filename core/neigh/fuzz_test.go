@@ -44,7 +44,7 @@ func FuzzFromTap(f *testing.F) {
 	}
 	cfg := testConfig()
 	link, dev := coretest.NewLink(f, tap.Features{})
-	h := New(cfg, link, slog.New(slog.DiscardHandler))
+	h := New(cfg, link, nil, slog.New(slog.DiscardHandler))
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		var p packet.Packet
 		if p.Parse(frame) != packet.DropNone {

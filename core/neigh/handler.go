@@ -1,6 +1,7 @@
 // Package neigh answers the guest's ARP and Neighbor Discovery as if the whole
-// world were on its link: every address but the guest's own has our MAC. For
-// IPv6 it is also the guest's router and sends advertisements.
+// world were on its link: every address but the guest's own has our MAC, unless
+// Stations say otherwise. For IPv6 it is also the guest's router and sends
+// advertisements.
 //
 // Everything is owned by the event loop goroutine; nothing allocates after New.
 //
@@ -17,11 +18,19 @@ import (
 	"github.com/pasta-net/pasta/core/tap"
 )
 
+// Stations tells who is on the link, where that is not all the world.
+type Stations interface {
+	// MAC is the station that has address a; ok is false if none has.
+	MAC(a packet.Addr) (mac packet.MAC, ok bool)
+}
+
 // Handler serves ARP and Neighbor Discovery on one link.
 type Handler struct {
 	cfg  *config.Config
 	link *tap.Link
 	log  *slog.Logger
+	// stations are asked for the MAC of an address; nil: it is ours.
+	stations Stations
 
 	// Our link-local address, and what the guest is assigned and we use for IPv4.
 	linkLocal, guest4, guest6, our4 packet.Addr
@@ -39,11 +48,12 @@ type Handler struct {
 	buf [packet.IPv6Len + packet.NDNeighborLen + packet.NDLinkOptLen]byte
 }
 
-// New makes a handler for link. Search domains that cannot be encoded are left
-// out with a warning.
-func New(cfg *config.Config, link *tap.Link, log *slog.Logger) *Handler {
+// New makes a handler for link. Where stations is nil, every address but the
+// guest's own is answered for with our MAC. Search domains that cannot be encoded
+// are left out with a warning.
+func New(cfg *config.Config, link *tap.Link, stations Stations, log *slog.Logger) *Handler {
 	h := &Handler{
-		cfg: cfg, link: link, log: log,
+		cfg: cfg, link: link, log: log, stations: stations,
 		linkLocal: packet.AddrFrom(cfg.OurLinkLocal),
 		guest4:    packet.AddrFrom(cfg.V4.Guest),
 		guest6:    packet.AddrFrom(cfg.V6.Guest),
@@ -87,4 +97,12 @@ func (h *Handler) Start(now int64) {
 	if h.ra != nil {
 		h.scheduleRA(now)
 	}
+}
+
+// macOf is the MAC to answer with for address a; ok is false if there is no answer.
+func (h *Handler) macOf(a packet.Addr) (mac packet.MAC, ok bool) {
+	if h.stations == nil {
+		return h.link.OurMAC(), true
+	}
+	return h.stations.MAC(a)
 }

@@ -37,9 +37,14 @@ func (h *Handler) answerSolicit(p *packet.Packet, target packet.Addr) {
 	if p.Src.IsUnspecified() {
 		return
 	}
+	mac, ok := h.macOf(target)
+	if !ok {
+		return
+	}
 	h.debug("neighbor advertisement", target)
-	const flags = packet.NDRouter | packet.NDSolicited | packet.NDOverride
-	h.sendNeighbor(h.link.GuestMAC(), p.Src, packet.ICMPv6NeighborAdvert, flags, target)
+	h.sendNeighbor(h.link.GuestMAC(), p.Src, neighbor{
+		typ: packet.ICMPv6NeighborAdvert, flags: packet.NDRouter | packet.NDSolicited | packet.NDOverride, target: target, mac: mac,
+	})
 }
 
 // solicit asks for the guest's assigned address. As its MAC is what we want to
@@ -47,18 +52,27 @@ func (h *Handler) answerSolicit(p *packet.Packet, target packet.Addr) {
 // multicast filter.
 func (h *Handler) solicit() {
 	dst := packet.SolicitedNode(h.guest6)
-	h.sendNeighbor(packet.Broadcast, dst, packet.ICMPv6NeighborSolicit, 0, h.guest6)
+	h.sendNeighbor(packet.Broadcast, dst, neighbor{
+		typ: packet.ICMPv6NeighborSolicit, target: h.guest6, mac: h.link.OurMAC(),
+	})
+}
+
+// neighbor is a solicitation or advertisement; mac is the link-layer address in it.
+type neighbor struct {
+	typ, flags uint8
+	target     packet.Addr
+	mac        packet.MAC
 }
 
 // sendNeighbor leaves a refusal by the device to the link's counters.
-func (h *Handler) sendNeighbor(mac packet.MAC, dst packet.Addr, typ, flags uint8, target packet.Addr) {
-	n := packet.PutIP(h.buf[:], &packet.IPHeader{
+func (h *Handler) sendNeighbor(to packet.MAC, dst packet.Addr, n neighbor) {
+	ipLen := packet.PutIP(h.buf[:], &packet.IPHeader{
 		Src: h.linkLocal, Dst: dst, Proto: packet.ProtoICMPv6, TTL: packet.DefaultTTL,
 		PayloadLen: packet.NDNeighborLen + packet.NDLinkOptLen,
 	})
-	packet.PutNeighbor(h.buf[n:], typ, flags, target, h.link.OurMAC())
-	packet.SetICMPChecksum(h.buf[:], n)
-	_ = h.link.SendPacket(mac, packet.EtherTypeIP6, h.buf[:])
+	packet.PutNeighbor(h.buf[ipLen:], n.typ, n.flags, n.target, n.mac)
+	packet.SetICMPChecksum(h.buf[:], ipLen)
+	_ = h.link.SendPacket(to, packet.EtherTypeIP6, h.buf[:])
 }
 
 // debug avoids the allocations of a disabled log.

@@ -36,7 +36,7 @@ func newFixture(t testing.TB, cfg *config.Config) *fixture {
 	t.Helper()
 	f := &fixture{}
 	f.link, f.dev = coretest.NewLink(t, coretest.AllFeatures)
-	f.Handler = New(cfg, f.link, slog.New(slog.NewTextHandler(&f.log, nil)))
+	f.Handler = New(cfg, f.link, nil, slog.New(slog.NewTextHandler(&f.log, nil)))
 	f.random = func(int64) int64 { return 0 }
 	return f
 }

@@ -49,7 +49,7 @@ func TestScheduleOfAdvertisements(t *testing.T) {
 
 func TestRealRandomStaysWithinInterval(t *testing.T) {
 	f := newFixture(t, testConfig())
-	h := New(testConfig(), f.link, f.Handler.log)
+	h := New(testConfig(), f.link, nil, f.Handler.log)
 	for range 1000 {
 		h.scheduleRA(0)
 		if h.nextRA < 200*second || h.nextRA > 600*second {

@@ -92,7 +92,7 @@ func serve(t *testing.T, cfg *config.Config) *service {
 	}
 	s := &service{loop: l, link: tap.NewLink(dev, ourMAC, packet.MAC{})}
 	log := slog.New(slog.NewTextHandler(io.MultiWriter(&s.log, os.Stderr), nil))
-	s.neigh, s.dhcp = neigh.New(cfg, s.link, log), dhcp.New(cfg, s.link, log)
+	s.neigh, s.dhcp = neigh.New(cfg, s.link, nil, log), dhcp.New(cfg, s.link, log)
 	done := make(chan error, 1)
 	go func() { done <- s.run() }()
 	t.Cleanup(func() {
