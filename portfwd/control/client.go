@@ -10,7 +10,7 @@ import (
 )
 
 // answerTimeout bounds the wait for an answer: opening tens of thousands of ports
-// takes a second, and another client may be served first.
+// takes a second, and changes of other clients may come first.
 const answerTimeout = 30 * time.Second
 
 // Client is the client's end of one connection.

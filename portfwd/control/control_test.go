@@ -57,8 +57,20 @@ func pasta() *fakePorts {
 	}}
 }
 
-// serve starts a server and gives its socket.
+// serve runs a server until the test ends and gives its socket.
 func serve(t *testing.T, ports Ports, guest uint64) (path string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	path, ended := serveUntil(ctx, t, ports, guest)
+	t.Cleanup(func() {
+		cancel()
+		<-ended
+	})
+	return path
+}
+
+// serveUntil runs a server until ctx ends, and then closes ended.
+func serveUntil(ctx context.Context, t *testing.T, ports Ports, guest uint64) (path string, ended <-chan struct{}) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "conf")
 	f, err := ctlsock.Listen(path)
@@ -69,17 +81,12 @@ func serve(t *testing.T, ports Ports, guest uint64) (path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
+	done := make(chan struct{})
 	go func() {
 		s.Serve(ctx)
-		close(ended)
+		close(done)
 	}()
-	t.Cleanup(func() {
-		cancel()
-		<-ended
-	})
-	return path
+	return path, done
 }
 
 func dial(t *testing.T, path string) *Client {

@@ -7,15 +7,21 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/pasta-net/pasta/portfwd"
 	"github.com/pasta-net/pasta/portfwd/ctlsock"
 )
 
-// requestTimeout bounds how long a client may think between messages. Others wait
-// meanwhile.
-const requestTimeout = 5 * time.Second
+const (
+	// requestTimeout bounds how long a client may think between messages, and how
+	// long one message may take.
+	requestTimeout = 5 * time.Second
+	// maxClients bounds how many clients are served at a time. More of them wait,
+	// until one leaves or has been silent for requestTimeout.
+	maxClients = 32
+)
 
 // Ports are the forwards of a run, see portfwd.Manager.
 type Ports interface {
@@ -24,7 +30,8 @@ type Ports interface {
 	Replace(generation uint64, rules portfwd.Rules) (warnings []string, err error)
 }
 
-// Server serves clients of one control socket, one after the other.
+// Server serves clients of one control socket, each in a goroutine of its own: Ports
+// puts their changes in order.
 type Server struct {
 	listener *ctlsock.Listener
 	ports    Ports
@@ -41,27 +48,53 @@ func NewServer(file *os.File, ports Ports, guest uint64, log *slog.Logger) (*Ser
 	return &Server{listener: l, ports: ports, log: log}, nil
 }
 
-// Serve accepts clients until ctx ends.
+// Serve accepts clients until ctx ends. It returns when all of them are gone.
 func (s *Server) Serve(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { _ = s.listener.Close() })
 	defer stop()
+	var clients sync.WaitGroup
+	defer clients.Wait()
+	places := make(chan struct{}, maxClients)
 	for {
-		conn, err := s.listener.AcceptUnix()
-		switch {
-		case ctx.Err() != nil:
+		select {
+		case places <- struct{}{}:
+		case <-ctx.Done():
 			return
-		case err != nil: // out of descriptors, say
-			s.log.Warn("Couldn't accept configuration client", "err", err)
-			time.Sleep(requestTimeout)
-			continue
 		}
-		s.client(conn)
-		_ = conn.Close()
+		conn, err := s.accept(ctx)
+		if err != nil {
+			return
+		}
+		clients.Go(func() {
+			s.client(ctx, conn)
+			<-places
+		})
 	}
 }
 
-// client serves one client until it has had enough or misbehaves.
-func (s *Server) client(conn *net.UnixConn) {
+// accept waits for the next client. The error is that of ctx.
+func (s *Server) accept(ctx context.Context) (*net.UnixConn, error) {
+	for {
+		conn, err := s.listener.AcceptUnix()
+		if err == nil {
+			return conn, nil
+		}
+		if ctx.Err() == nil { // out of descriptors, say
+			s.log.Warn("Couldn't accept configuration client", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(requestTimeout):
+		}
+	}
+}
+
+// client serves one client until it has had enough, misbehaves or ctx ends.
+func (s *Server) client(ctx context.Context, conn *net.UnixConn) {
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
 	pid, err := s.listener.Admit(conn)
 	if err != nil {
 		s.log.Warn("Refused configuration client", "err", err)
