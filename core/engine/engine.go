@@ -231,8 +231,7 @@ func (e *Engine) dispatch(ev loop.Event, now int64) error {
 	case loop.KindTCP:
 		e.tcp.FromSock(t.Index(), t.Gen(), ev.Bits, now)
 	case loop.KindTCPListen:
-		e.tcp.FromListener(t.Index(), t.Gen(), now)
-		return e.fromTap(0, now) // the guest's kernel has answered while SYN was written
+		return e.answers(e.tcp.FromListener(t.Index(), t.Gen(), now), now)
 	case loop.KindUDP:
 		e.udp.FromSock(t.Index(), t.Gen(), ev.Bits, now)
 	case loop.KindUDPListen:

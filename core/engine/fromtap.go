@@ -15,7 +15,7 @@ const tapBatches = 4
 // fromTap reads and handles frames of the guest.
 func (e *Engine) fromTap(bits uint32, now int64) error {
 	for range tapBatches {
-		errno := e.readBatch(now)
+		errno := e.readBatch(batchLen, now)
 		e.flush(now)
 		if errno != 0 {
 			return tapError(errno, bits)
@@ -24,11 +24,25 @@ func (e *Engine) fromTap(bits uint32, now int64) error {
 	return nil
 }
 
-// readBatch reads a batch of frames and hands them to their handlers, which may
-// point into the slots until flush.
-func (e *Engine) readBatch(now int64) syscall.Errno {
+// answers reads the guest's answers to n SYNs: its kernel gave them while these
+// were written. What else waits is left to the tap's own event.
+func (e *Engine) answers(n int, now int64) error {
+	if n == 0 {
+		return nil
+	}
+	errno := e.readBatch(min(n, batchLen), now)
+	e.flush(now)
+	if errno != 0 {
+		return tapError(errno, 0)
+	}
+	return nil
+}
+
+// readBatch reads a batch of at most n frames and hands them to their handlers, which
+// may point into the slots until flush.
+func (e *Engine) readBatch(n int, now int64) syscall.Errno {
 	start := e.link.Stats.FromGuestBytes
-	for i := range e.slots {
+	for i := range n {
 		p := &e.packets[i]
 		drop, errno := e.link.Recv(e.slots[i], p)
 		if errno != 0 {

@@ -14,6 +14,11 @@ func SetPeekOff(fd, off int) syscall.Errno {
 	return SetInt(fd, unix.SOL_SOCKET, unix.SO_PEEK_OFF, off)
 }
 
+// PeekOff reads the offset that SetPeekOff sets; -1: not in use.
+func PeekOff(fd int) (int, syscall.Errno) {
+	return GetInt(fd, unix.SOL_SOCKET, unix.SO_PEEK_OFF)
+}
+
 // SetLingerReset makes the next close of a TCP socket send RST instead of FIN.
 func SetLingerReset(fd int) syscall.Errno {
 	l := unix.Linger{Onoff: 1, Linger: 0}

@@ -194,5 +194,8 @@ func TestHostSocketOptions(t *testing.T) {
 				t.Errorf("%s: %s is %d, %v, want %d", name, o.name, got, errno, o.want)
 			}
 		}
+		if !p.h.peeks(c.fd32()) {
+			t.Errorf("%s: not prepared for peeking", name)
+		}
 	}
 }

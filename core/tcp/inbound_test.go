@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pasta-net/pasta/core/packet"
+	"github.com/pasta-net/pasta/core/sys"
 )
 
 func TestSynIsSentAgainThenReset(t *testing.T) {
@@ -120,5 +121,49 @@ func TestConnectionsOutliveTheirListener(t *testing.T) {
 	p.h.FromListener(i, gen, p.Now) // an event that was reported before
 	if p.h.Len() != 1 {
 		t.Errorf("%d connections, want 1", p.h.Len())
+	}
+}
+
+// TestPeekingIsNotInherited plays a kernel whose listeners pass nothing of it on.
+func TestPeekingIsNotInherited(t *testing.T) {
+	e := newEnv(t, setup{})
+	a := e.listen(guestPort)
+	l := e.h.listeners.Value(0)
+	_ = sys.SetPeekOff(l.FD, -1)
+	for range 2 {
+		p := e.newPeer(portOf(dial(t, a).LocalAddr()))
+		p.await(seg{flags: syn, wnd: 65535})
+		i, c := p.live()
+		if e.h.skipLen == 0 && (l.inherits || !e.h.peeks(c.fd32())) {
+			t.Errorf("inherits: %v, peeks: %v, want false, true", l.inherits, e.h.peeks(c.fd32()))
+		}
+		e.h.abort(i, c)
+	}
+}
+
+func TestConnectionsThatCrowd(t *testing.T) {
+	const clients = 5
+	for _, tt := range []struct {
+		name  string
+		since time.Duration // the listener's event before
+		want  int
+	}{
+		{"after a pause one", time.Second, 1},
+		{"at the end of the limit one", time.Duration(crowdedWithin), 1},
+		{"right after another all", time.Duration(crowdedWithin) - 1, clients},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := newEnv(t, setup{})
+			a := e.listen(guestPort)
+			for range clients {
+				dial(t, a)
+			}
+			l := e.h.listeners.Value(0)
+			l.last = e.Now - int64(tt.since)
+			if got := e.h.FromListener(0, e.h.listeners.Gen(0), e.Now); got != tt.want {
+				t.Errorf("%d connections opened, want %d", got, tt.want)
+			}
+			e.until("all to be accepted", func() bool { return e.h.Len() == clients })
+		})
 	}
 }

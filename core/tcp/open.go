@@ -74,7 +74,7 @@ func setUp(fd int) {
 	_ = sys.SetInt(fd, syscall.IPPROTO_TCP, sys.TCPNotsentLowat, -1)
 }
 
-// startPeeking prepares the way in which data is read. Accepted sockets do not inherit it.
+// startPeeking prepares the way in which data is read.
 func (h *Handler) startPeeking(fd int) {
 	// Urgent data stays in the stream (RFC 6093); taken out of it, it would make the
 	// peek offset point beside what is discarded.
@@ -82,6 +82,16 @@ func (h *Handler) startPeeking(fd int) {
 	if h.skipLen == 0 {
 		_ = sys.SetPeekOff(fd, 0)
 	}
+}
+
+// peeks tells whether fd is prepared as by startPeeking.
+func (h *Handler) peeks(fd int) bool {
+	inline, errno := sys.GetInt(fd, syscall.SOL_SOCKET, syscall.SO_OOBINLINE)
+	if errno != 0 || inline != 1 {
+		return false
+	}
+	off, errno := sys.PeekOff(fd)
+	return h.skipLen > 0 || errno == 0 && off == 0
 }
 
 // insert takes a slot for a new connection; the table has room.
