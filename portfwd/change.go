@@ -45,17 +45,13 @@ func (m *Manager) Replace(generation uint64, rules Rules) (warnings []string, er
 	}
 	old := m.groups
 	m.rules, m.groups = rules, m.regroup(rules)
-	m.generation++
 	for _, g := range old {
 		if !slices.Contains(m.groups, g) {
 			m.close(g.surplus(nil))
 		}
 	}
 	warnings = m.openNew(old)
-	select {
-	case m.kick <- struct{}{}:
-	default:
-	}
+	m.changed()
 	return warnings, nil
 }
 
@@ -96,7 +92,7 @@ func worthTelling(g *group, err error) bool {
 // of the command line contract.
 func Check(rules Rules, o Options) error {
 	for pif, list := range rules {
-		var t Table
+		t := o.table()
 		for _, r := range list {
 			if err := checkServable(fwd.Pif(pif), r, o); err != nil {
 				return err
@@ -146,7 +142,7 @@ func checkAddrs(r fwd.Rule, o Options) error {
 	case r.Listen.Is6() && !o.V6:
 		return errNoIPv6
 	}
-	if reason := targetProblem(r); reason != "" {
+	if reason := targetProblem(r); reason != "" && !o.AnyTarget {
 		return &RuleError{Rule: r, Reason: reason}
 	}
 	return nil

@@ -31,6 +31,11 @@ type Options struct {
 	// Namespace runs a function on a thread in the target network namespace. Nil:
 	// there is no such namespace, hence no Splice table and no auto-detection.
 	Namespace func(func() error) error
+	// MaxRules bounds the rules of each table; 0: 255.
+	MaxRules int
+	// AnyTarget allows target addresses of the other family than the listener's: where
+	// all flows go from socket to socket, none has to be translated.
+	AnyTarget bool
 	// Log is told what goes wrong at run time.
 	Log *slog.Logger
 }

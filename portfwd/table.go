@@ -1,6 +1,7 @@
 package portfwd
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 
@@ -8,7 +9,7 @@ import (
 )
 
 const (
-	// MaxRules is the largest number of rules in one direction.
+	// MaxRules is the largest number of rules in one direction, if not said otherwise.
 	MaxRules = 255
 	// MaxListeners bounds the listening sockets of one direction: "all" for both
 	// protocols takes up to 131070.
@@ -20,7 +21,11 @@ const (
 type Table struct {
 	rules     []fwd.Rule
 	listeners int
+	max       int // of rules; 0: MaxRules
 }
+
+// table gives an empty table of the size that o asks for.
+func (o *Options) table() Table { return Table{max: o.MaxRules} }
 
 // Rules returns the rules in the order they were added. The caller must not
 // change them.
@@ -35,17 +40,22 @@ func (t *Table) Add(rule fwd.Rule) error {
 			return &ConflictError{New: rule, Old: old}
 		}
 	}
-	if len(t.rules) == MaxRules {
-		return textError(fmt.Sprintf("Too many rules (maximum %d)", MaxRules))
+	if limit := cmp.Or(t.max, MaxRules); len(t.rules) >= limit {
+		return textError(fmt.Sprintf("Too many rules (maximum %d)", limit))
 	}
-	ports := int(rule.Last) - int(rule.First) + 1
-	if t.listeners+ports > MaxListeners {
+	if t.listeners+portsOf(rule) > MaxListeners {
 		return textError(fmt.Sprintf("Rules require too many listening sockets (maximum %d)", MaxListeners))
 	}
-	t.rules = append(t.rules, rule)
-	t.listeners += ports
+	t.append(rule)
 	return nil
 }
+
+func (t *Table) append(rule fwd.Rule) {
+	t.rules = append(t.rules, rule)
+	t.listeners += portsOf(rule)
+}
+
+func portsOf(rule fwd.Rule) int { return int(rule.Last) - int(rule.First) + 1 }
 
 // AddSpec adds all rules of a specification. The table is unchanged on error.
 func (t *Table) AddSpec(s Spec, env Env) error {
@@ -53,7 +63,7 @@ func (t *Table) AddSpec(s Spec, env Env) error {
 	if err != nil {
 		return err
 	}
-	next := Table{rules: t.rules[:len(t.rules):len(t.rules)], listeners: t.listeners}
+	next := Table{rules: t.rules[:len(t.rules):len(t.rules)], listeners: t.listeners, max: t.max}
 	for _, rule := range rules {
 		if err := next.Add(rule); err != nil {
 			return err

@@ -59,7 +59,6 @@ func TestListen(t *testing.T) {
 	}
 }
 
-
 func TestAdmit(t *testing.T) {
 	fd, errno := sys.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 	if errno != 0 {
