@@ -42,7 +42,8 @@ type Options struct {
 	Sockets splice.Sockets
 	// Stations are who has which address on the link; nil: we have all.
 	Stations neigh.Stations
-	// Pcap receives a capture of the tap; nil: none. The caller closes it.
+	// Pcap receives a capture of the tap for as long as it can be written; nil:
+	// none. The caller closes it.
 	Pcap *os.File
 	// StatsEvery has event counters logged at most so often; 0: never.
 	StatsEvery time.Duration
@@ -138,12 +139,10 @@ func (e *Engine) watch(o Options) error {
 		}
 	}
 	if o.Pcap != nil {
-		w, err := pcap.NewWriter(int(o.Pcap.Fd()))
-		if err != nil {
-			return err
-		}
-		e.capture = w
-		e.link.Capture(w)
+		e.capture = pcap.NewWriter(int(o.Pcap.Fd()), func(err error) {
+			e.log.Warn("go on without capture", "file", o.Pcap.Name(), "err", err)
+		})
+		e.link.Capture(e.capture)
 	}
 	return nil
 }

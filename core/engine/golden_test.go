@@ -41,11 +41,7 @@ func newCapture(t *testing.T, name string) (*os.File, *pcap.Writer) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = file.Close() })
-	w, err := pcap.NewWriter(int(file.Fd()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return file, w
+	return file, pcap.NewWriter(int(file.Fd()), func(err error) { t.Error(err) })
 }
 
 // answer has the guest send a frame and gives what it is sent then.

@@ -73,6 +73,28 @@ func TestCounters(t *testing.T) {
 	}
 }
 
+// TestFullDiskEndsTheCapture: nothing but the capture, and the user is told.
+func TestFullDiskEndsTheCapture(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	var log bytes.Buffer
+	e, err := New(Options{
+		Config: testConfig(), Device: coretest.NewMemTap(t, coretest.AllFeatures),
+		Log: slog.New(slog.NewTextHandler(&log, nil)), Pcap: full,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.closeFlows(); e.Close() })
+	want := `level=WARN msg="go on without capture" file=/dev/full err="write capture: no space left on device"` + "\n"
+	if _, got, _ := strings.Cut(log.String(), " "); got != want {
+		t.Errorf("log: got %q, want %q", got, want)
+	}
+}
+
 // TestCaptureIsCounted: a capture that was asked for has its line.
 func TestCaptureIsCounted(t *testing.T) {
 	file, err := os.Create(filepath.Join(t.TempDir(), "capture"))

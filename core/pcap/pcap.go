@@ -19,39 +19,37 @@ const (
 	maxHdr    = 256 // bytes of a frame's first part, see Frame
 )
 
-// Writer appends frames to a file.
+// Writer appends frames to a file, until that cannot be written any more.
 type Writer struct {
-	fd   int
-	buf  [recordLen + maxHdr]byte
-	torn bool // the file ends in the middle of a record
+	fd     int
+	size   int64 // of the whole records in the file
+	buf    [recordLen + maxHdr]byte
+	failed func(error)
+	broken bool
 	// Lost counts frames that could not be written; the run goes on without them.
 	Lost uint64
 }
 
-// NewWriter writes the file header to fd, which stays the caller's to close.
-func NewWriter(fd int) (*Writer, error) {
-	var h [headerLen]byte
+// NewWriter writes the file header to fd, which stays the caller's to close. If
+// that or a later write fails, failed is told why, once, and nothing more is
+// written: the file ends behind its last whole record.
+func NewWriter(fd int, failed func(error)) *Writer {
+	w := &Writer{fd: fd, failed: failed}
+	h := w.buf[:headerLen]
 	binary.LittleEndian.PutUint32(h[0:], 0xa1b2c3d4)
 	binary.LittleEndian.PutUint16(h[4:], 2)
 	binary.LittleEndian.PutUint16(h[6:], 4)
 	binary.LittleEndian.PutUint32(h[16:], snapLen)
 	binary.LittleEndian.PutUint32(h[20:], 1) // LINKTYPE_ETHERNET
-	n, errno := sys.Write(fd, h[:])
-	if errno == 0 && n < headerLen {
-		errno = syscall.ENOSPC
-	}
-	if errno != 0 {
-		return nil, fmt.Errorf("write capture header: %w", errno)
-	}
-	return &Writer{fd: fd}, nil
+	w.put(h, nil)
+	return w
 }
 
 // Frame records one frame given in two parts, hdr of at most 256 bytes, at
 // the wall clock time given in nanoseconds since 1970. What exceeds the
-// snapshot length is cut. Behind a record that was written in part, as on a full
-// disk, nothing is written any more: a reader would take it for that record's.
+// snapshot length is cut.
 func (w *Writer) Frame(hdr, payload []byte, unixNanos int64) {
-	if w.torn {
+	if w.broken {
 		w.Lost++
 		return
 	}
@@ -63,9 +61,27 @@ func (w *Writer) Frame(hdr, payload []byte, unixNanos int64) {
 	binary.LittleEndian.PutUint32(w.buf[12:], uint32(total))
 	n := recordLen + copy(w.buf[recordLen:], hdr)
 	want := recordLen + kept
-	rest := payload[:min(len(payload), want-n)]
-	if wrote, errno := sys.Write2(w.fd, w.buf[:n], rest); errno != 0 || wrote != want {
+	if !w.put(w.buf[:n], payload[:min(len(payload), want-n)]) {
 		w.Lost++
-		w.torn = errno == 0
 	}
+}
+
+// put appends a followed by b, or nothing.
+func (w *Writer) put(a, b []byte) bool {
+	end := w.size + int64(len(a)+len(b))
+	for len(a)+len(b) > 0 {
+		n, errno := sys.Write2(w.fd, a, b)
+		if errno != 0 {
+			w.broken = true
+			// A reader would stumble over half a record. If it cannot be
+			// taken away, there is nothing more to be done.
+			_ = syscall.Ftruncate(w.fd, w.size)
+			w.failed(fmt.Errorf("write capture: %w", errno))
+			return false
+		}
+		fromA := min(n, len(a))
+		a, b = a[fromA:], b[n-fromA:]
+	}
+	w.size = end
+	return true
 }

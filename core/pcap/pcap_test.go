@@ -3,8 +3,8 @@ package pcap_test
 import (
 	"bytes"
 	"errors"
-	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -13,7 +13,6 @@ import (
 
 	"github.com/pasta-net/pasta/core/coretest"
 	"github.com/pasta-net/pasta/core/pcap"
-	"github.com/pasta-net/pasta/core/sys"
 )
 
 func newFile(t *testing.T) (*os.File, *pcap.Writer) {
@@ -23,11 +22,7 @@ func newFile(t *testing.T) (*os.File, *pcap.Writer) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = f.Close() })
-	w, err := pcap.NewWriter(int(f.Fd()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f, w
+	return f, pcap.NewWriter(int(f.Fd()), func(err error) { t.Errorf("capture failed: %v", err) })
 }
 
 func TestFramesReadBack(t *testing.T) {
@@ -68,58 +63,82 @@ func TestFramesReadBack(t *testing.T) {
 	}
 }
 
-func TestWriteFailureIsCounted(t *testing.T) {
-	f, w := newFile(t)
+// failures collects what a writer tells.
+type failures []error
+
+func (f *failures) add(err error) { *f = append(*f, err) }
+
+// want checks that the writer told one error, with the reason errno.
+func (f failures) want(t *testing.T, errno syscall.Errno) {
+	t.Helper()
+	if len(f) != 1 || !errors.Is(f[0], errno) || !strings.HasPrefix(f[0].Error(), "write capture: ") {
+		t.Errorf("told %v, want once that the capture cannot be written: %v", f, errno)
+	}
+}
+
+// TestFullDisk: the header already does not fit.
+func TestFullDisk(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = full.Close() }()
-	if err := syscall.Dup3(int(full.Fd()), int(f.Fd()), syscall.O_CLOEXEC); err != nil {
-		t.Fatal(err)
-	}
+	var told failures
+	w := pcap.NewWriter(int(full.Fd()), told.add)
 	for range 3 {
 		w.Frame([]byte("header"), []byte("payload"), 0)
 	}
+	told.want(t, syscall.ENOSPC)
 	if w.Lost != 3 {
 		t.Errorf("%d lost, want 3", w.Lost)
 	}
-	if _, err := pcap.NewWriter(int(full.Fd())); !errors.Is(err, syscall.ENOSPC) || !strings.HasPrefix(err.Error(), "write capture header: ") {
-		t.Errorf("NewWriter on a full disk: %v, want ENOSPC", err)
-	}
 }
 
-// TestNothingFollowsATornRecord: a pipe takes part of a record, then has room
-// again.
-func TestNothingFollowsATornRecord(t *testing.T) {
-	var p [2]int
-	if err := syscall.Pipe2(p[:], syscall.O_NONBLOCK|syscall.O_CLOEXEC); err != nil {
+// limitFiles limits the size of files, until the end of the test, and keeps the
+// signal that comes with it from ending us.
+func limitFiles(t *testing.T, size uint64) {
+	t.Helper()
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGXFSZ)
+	var old syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
 		t.Fatal(err)
 	}
-	w, err := pcap.NewWriter(p[1])
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: size, Max: old.Max}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestCaptureEndsWithAWholeRecord: the limit on the size of files is in the middle
+// of a record, and of its second part. Nothing is written after that, though a
+// smaller record would fit.
+func TestCaptureEndsWithAWholeRecord(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "capture"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 2 {
-		w.Frame(nil, make([]byte, 60000), 0)
+	defer func() { _ = f.Close() }()
+	limitFiles(t, 1200)
+	var told failures
+	w := pcap.NewWriter(int(f.Fd()), told.add)
+	for i := range 4 {
+		w.Frame([]byte("header"), bytes.Repeat([]byte{byte(i)}, 500), 0)
 	}
-	if w.Lost != 1 {
-		t.Fatalf("%d lost, want the second frame", w.Lost)
+	w.Frame(nil, []byte("small"), 0)
+	told.want(t, syscall.EFBIG)
+	if w.Lost != 3 {
+		t.Errorf("%d lost, want the last 3", w.Lost)
 	}
-	r := os.NewFile(uintptr(p[0]), "pipe")
-	defer func() { _ = r.Close() }()
-	first := make([]byte, 60000)
-	if _, err := io.ReadFull(r, first); err != nil {
-		t.Fatal(err)
-	}
-	w.Frame(nil, []byte("third"), 0)
-	sys.Close(p[1])
-	rest, err := io.ReadAll(r)
+	b, err := os.ReadFile(f.Name())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.Lost != 2 || bytes.Contains(rest, []byte("third")) {
-		t.Errorf("%d lost, want 2; the third frame follows half of the second", w.Lost)
+	if records := coretest.ReadCapture(t, b); len(records) != 2 || records[1].Data[6] != 1 {
+		t.Errorf("%d records, want the first 2", len(records))
 	}
 }
 

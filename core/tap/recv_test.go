@@ -185,11 +185,7 @@ func TestCapture(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = file.Close() })
-		w, err := pcap.NewWriter(int(file.Fd()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		link.Capture(w)
+		link.Capture(pcap.NewWriter(int(file.Fd()), func(err error) { t.Error(err) }))
 		e := families["IPv4"]
 		request := coretest.UDP(e.guest, e.our, []byte("request"))
 		dev.Inject(request)

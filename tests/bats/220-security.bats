@@ -127,3 +127,18 @@ no_directory() {
 	[ "$output" = "Couldn't open capture file $TOPO_DIR/capture: Not a regular file
 works" ]
 }
+
+# The limits on file sizes, in KiB, end the capture in its header, and later.
+@test "a capture that cannot be written ends, the network goes on" {
+	local limit capture="$TOPO_DIR/limited.pcap"
+	for limit in 0 1; do
+		# shellcheck disable=SC2016 # for the inner shell
+		run as_user bash -c 'ulimit -f "$0" && exec "$@"' "$limit" "$PASTA" --config-net --pcap "$capture" -- \
+			ping -c 9 -i 0.01 "$PEER4"
+		echo "$output"
+		[ "$status" -eq 0 ]
+		[[ $output == *" 9 received"* ]]
+		[ "$(grep -c "without capture file=$capture err=write capture: file too large" <<<"$output")" -eq 1 ]
+	done
+	tcpdump -nr "$capture" icmp | grep "echo reply"
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime"
 	"strings"
 	"syscall"
@@ -42,6 +43,7 @@ func Reentry() (exit int, handled bool) {
 func Run(o *Options) (exit int) {
 	// The kernel ties the life of the daemon to the thread that made it.
 	runtime.LockOSThread()
+	catchForNothing()
 	r, err := takeRole()
 	switch {
 	case err != nil:
@@ -51,6 +53,13 @@ func Run(o *Options) (exit int) {
 		return serve(o, r)
 	}
 	return newFront(o).run()
+}
+
+// catchForNothing keeps signals from ending us that a log that nobody reads, or a
+// file beyond the limit on sizes, would: the write fails, which is told. They are
+// not ignored, because an ignored signal would stay so in the command.
+func catchForNothing() {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGXFSZ, syscall.SIGUSR1)
 }
 
 // worded gives err with the kernel's reason, if it ends with one, as the C

@@ -35,7 +35,7 @@ type server struct {
 // serve connects the namespace until the end of the run and gives the exit
 // status.
 func serve(o *Options, r *role) (exit int) {
-	s := &server{o: o, r: r, ready: inherited(r.Ready, "ready"), capture: inherited(r.Pcap, "capture")}
+	s := &server{o: o, r: r, ready: inherited(r.Ready, "ready"), capture: inherited(r.Pcap, o.PcapFile)}
 	s.openLog()
 	defer s.queue.flush()
 	path, err := s.start()
@@ -130,8 +130,6 @@ func (s *server) detach() error {
 func (s *server) run(path dataPath) (exit int) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGQUIT)
-	// Caught for no effect: a log that nobody reads must not end the run.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGUSR1)
 	go func() {
 		for range signals {
 			path.Stop()

@@ -28,8 +28,7 @@ func exitStatus(ws syscall.WaitStatus) int {
 }
 
 // catchSignals asks for the signals that end us. SIGINT and SIGHUP that the
-// caller ignores stay ignored. SIGPIPE is caught to have no effect, rather than
-// ignored, because an ignored signal would stay so in the command.
+// caller ignores stay ignored.
 func (f *front) catchSignals() {
 	f.signals = make(chan os.Signal, 8)
 	signal.Notify(f.signals, syscall.SIGTERM, syscall.SIGQUIT)
@@ -38,7 +37,6 @@ func (f *front) catchSignals() {
 			signal.Notify(f.signals, s)
 		}
 	}
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGUSR1)
 }
 
 // awaitReady waits for the daemon's readiness message. done means that there is
