@@ -56,12 +56,14 @@ func (b *Binder) Port(fd int, host packet.Addr, port uint16, scope uint32) sysca
 }
 
 // Addr binds fd to the configured address alone, if there is one; the kernel
-// chooses the port.
+// chooses the port, and does it when fd connects: a TCP port chosen before would
+// serve one connection, one chosen then serves one to each destination.
 func (b *Binder) Addr(fd int, host packet.Addr, scope uint32) {
 	src := b.source(host)
 	if src.IsUnspecified() {
 		return // connecting or sending picks the address too
 	}
+	_ = sys.SetInt(fd, syscall.IPPROTO_IP, sys.BindAddressNoPort, 1)
 	if errno := b.Port(fd, host, 0, scope); errno != 0 && b.first(host, address) {
 		b.log.Warn("bind outbound sockets to address", "proto", b.proto, "addr", src.Netip(), "err", errno)
 	}

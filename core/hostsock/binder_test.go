@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"log/slog"
 	"net/netip"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,7 +25,12 @@ func addr(s string) packet.Addr {
 // socket makes a UDP socket for talking to host.
 func socket(t *testing.T, host packet.Addr) int {
 	t.Helper()
-	fd, errno := sys.Socket(sys.Family(host), syscall.SOCK_DGRAM, 0)
+	return socketOf(t, host, syscall.SOCK_DGRAM)
+}
+
+func socketOf(t *testing.T, host packet.Addr, typ int) int {
+	t.Helper()
+	fd, errno := sys.Socket(sys.Family(host), typ, 0)
 	if errno != 0 {
 		t.Fatal(errno)
 	}
@@ -120,6 +126,49 @@ func TestPort(t *testing.T) {
 			t.Errorf("the port again: %v, want %v", errno, syscall.EADDRINUSE)
 		}
 	})
+}
+
+// TestPortsServeEveryDestination: with two ports for outbound connections, as many
+// go to each of several destinations from one configured address.
+func TestPortsServeEveryDestination(t *testing.T) {
+	inNamespace(t, func(t *testing.T) {
+		netnstest.IP(t, "addr add 10.66.0.9/32 dev lo\naddr add fd66::9/128 dev lo nodad\n")
+		if err := os.WriteFile("/proc/sys/net/ipv4/ip_local_port_range", []byte("40000 40001"), 0); err != nil {
+			t.Fatal(err)
+		}
+		nat := &fwd.Map{}
+		nat.V4.Outbound, nat.V6.Outbound = addr("10.66.0.2"), addr("fd66::2")
+		b := NewBinder(nat, slog.New(slog.DiscardHandler), "TCP")
+		for _, host := range []packet.Addr{addr("10.66.0.9"), addr("fd66::9")} {
+			for port := range uint16(3) {
+				to := listener(t, host, 5000+port)
+				for range 2 {
+					fd := socketOf(t, host, syscall.SOCK_STREAM)
+					b.Addr(fd, host, 0)
+					if errno := sys.Connect(fd, &to); errno != syscall.EINPROGRESS {
+						t.Fatalf("connect to %v: %v, want %v", to.Netip(), errno, syscall.EINPROGRESS)
+					}
+					if a, _ := bound(t, fd); a.Addr() != b.source(host).Netip() {
+						t.Errorf("connected from %v, want %v", a.Addr(), b.source(host).Netip())
+					}
+				}
+			}
+		}
+	})
+}
+
+// listener listens on port of host.
+func listener(t *testing.T, host packet.Addr, port uint16) sys.SockAddr {
+	t.Helper()
+	a := sys.MakeSockAddr(host, port, 0)
+	fd := socketOf(t, host, syscall.SOCK_STREAM)
+	if errno := sys.Bind(fd, &a); errno != 0 {
+		t.Fatal(errno)
+	}
+	if errno := sys.Listen(fd, 8); errno != 0 {
+		t.Fatal(errno)
+	}
+	return a
 }
 
 // TestEveryFamilyIsSaid checks that a warning about one IP version does not
