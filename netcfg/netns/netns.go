@@ -11,6 +11,7 @@
 package netns
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -18,14 +19,42 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// ErrNotNetns is what Open says of a file that is something else.
+var ErrNotNetns = errors.New("not a network namespace")
+
 // Open opens the network namespace that path refers to: a file below
-// /proc/PID/ns or a place where such a file is mounted. Errors keep the errno.
+// /proc/PID/ns or a place where such a file is mounted. Errors keep the errno,
+// or are ErrNotNetns.
 func Open(path string) (*os.File, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a FIFO would block
+	if err == nil && !isNetns(f) {
+		f.Close()
+		err = ErrNotNetns
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open network namespace %q: %w", path, err)
 	}
 	return f, nil
+}
+
+// isNetns asks the kernel for the kind of a namespace (ioctl_nsfs(2), Linux 4.11).
+// The number of that call means something else to other kinds of files, hence the
+// look at the file system.
+func isNetns(f *os.File) bool {
+	return withFD(f, func(fd int) error {
+		var fs unix.Statfs_t
+		if err := unix.Fstatfs(fd, &fs); err != nil {
+			return err
+		}
+		if fs.Type != unix.NSFS_MAGIC {
+			return ErrNotNetns
+		}
+		kind, err := unix.IoctlRetInt(fd, unix.NS_GET_NSTYPE)
+		if err == nil && kind != unix.CLONE_NEWNET {
+			err = ErrNotNetns
+		}
+		return err
+	}) == nil
 }
 
 // enter moves the calling thread to the network namespace ns. The caller has

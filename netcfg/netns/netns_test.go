@@ -121,8 +121,35 @@ func TestEnterKeepsErrno(t *testing.T) {
 	if err := do(f, func() error { return nil }); !errors.Is(err, syscall.EINVAL) {
 		t.Errorf("enter /dev/null: got %v, want EINVAL", err)
 	}
-	if _, err := Open("/nonexistent/net"); !errors.Is(err, syscall.ENOENT) {
-		t.Errorf("open: got %v, want ENOENT", err)
+}
+
+func TestOpenTellsNamespacesFromOtherFiles(t *testing.T) {
+	fifo := t.TempDir() + "/fifo"
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		path string
+		want error
+	}{
+		{"/proc/self/ns/net", nil},
+		{"/proc/self/ns/user", ErrNotNetns},
+		{"/proc/self/status", ErrNotNetns},
+		{os.DevNull, ErrNotNetns},
+		{t.TempDir(), ErrNotNetns},
+		{fifo, ErrNotNetns},
+		{"/nonexistent/net", syscall.ENOENT},
+	}
+	for _, tt := range tests {
+		t.Run(tt.path, func(t *testing.T) {
+			f, err := Open(tt.path)
+			if !errors.Is(err, tt.want) || (f != nil) != (tt.want == nil) {
+				t.Errorf("Open(%q): got %v, %v, want error %v", tt.path, f, err, tt.want)
+			}
+			if f != nil {
+				f.Close()
+			}
+		})
 	}
 }
 

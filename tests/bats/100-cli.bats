@@ -96,7 +96,7 @@ misused() {
     refused "Invalid MAC address: 1:2" -M 1:2
     refused "Invalid gateway address: ::1" -g ::1
     refused "Invalid interface name nosuch0: No such device" -i nosuch0
-    refused "Invalid interface name: abcdefghijklmnop" -I abcdefghijklmnop
+    refused "Invalid interface name: abcdefghijklmnop (more than 15 bytes)" -I abcdefghijklmnop
     refused "Invalid or redundant outbound address: ::1" -o ::1
     refused "Cannot use DNS address " -D ""
     refused "Cannot use DNS search domain " -S ""

@@ -74,6 +74,22 @@ teardown() { process_teardown; }
 	refuses "$prefix /proc/2147480000/ns/net: No such file or directory" --netns-only 2147480000
 }
 
+@test "what is no network namespace" {
+	local prefix="Couldn't open network namespace"
+	refuses "$prefix /etc/passwd: Not a network namespace" --netns /etc/passwd
+	refuses "$prefix /proc/self/ns/user: Not a network namespace" --netns /proc/self/ns/user
+	new_target
+	refuses "$prefix /etc/passwd: Not a network namespace" --userns "/proc/$TARGET/ns/user" --netns /etc/passwd
+}
+
+@test "a second pasta for a namespace is told why not" {
+	new_target
+	attach -q -I one "$TARGET"
+	refuses "TUNSETIFF ioctl on /dev/net/tun failed: Device or resource busy
+Interface one of the namespace is in use: end who uses it, or choose another name with --ns-ifname
+Failed to set up tap device in namespace" -I one "$TARGET"
+}
+
 @test "failures leave no process behind" {
 	local options
 	new_target

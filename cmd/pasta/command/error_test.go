@@ -64,9 +64,14 @@ func TestErrors(t *testing.T) {
 		{"-o 224.0.0.1", "Invalid or redundant outbound address: 224.0.0.1"},
 		{"-o 255.255.255.255", "Invalid or redundant outbound address: 255.255.255.255"},
 		{"-o ::ffff:10.0.2.1", "Invalid or redundant outbound address: ::ffff:10.0.2.1"},
-		{"--outbound-if4 abcdefghijklmnop", "Invalid interface name: abcdefghijklmnop"},
-		{"--outbound-if6 ''", "Invalid interface name: "},
-		{"-I abcdefghijklmnop", "Invalid interface name: abcdefghijklmnop"},
+		{"--outbound-if4 abcdefghijklmnop", "Invalid interface name: abcdefghijklmnop (more than 15 bytes)"},
+		{"--outbound-if6 ''", "Invalid interface name:  (empty)"},
+		{"-I abcdefghijklmnop", "Invalid interface name: abcdefghijklmnop (more than 15 bytes)"},
+		{"-I a/b", "Invalid interface name: a/b ('/' is not allowed)"},
+		{"-I eth0:1", "Invalid interface name: eth0:1 (':' is not allowed)"},
+		{"-I tap%d", "Invalid interface name: tap%d ('%' is not allowed)"},
+		{"-I .", "Invalid interface name: . (a directory)"},
+		{"-I ..", "Invalid interface name: .. (a directory)"},
 		{"--no-copy-routes", "--no-copy-routes needs --config-net"},
 		{"--no-copy-addrs", "--no-copy-addrs needs --config-net"},
 
@@ -208,5 +213,22 @@ func TestWarnings(t *testing.T) {
 				t.Errorf("warnings = %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestBadIfName: names that the table of command lines cannot have, and good ones.
+func TestBadIfName(t *testing.T) {
+	tests := []struct{ name, want string }{
+		{"tap 0", "' ' is not allowed"},
+		{"tap\n", `'\n' is not allowed`},
+		{"tap\xa0", `'\u00a0' is not allowed`}, // a blank of Latin-1, which the kernel knows
+		{"...", ""},
+		{"tap-0.1@x", ""},
+		{"tap\xff", ""},
+	}
+	for _, tt := range tests {
+		if got := badIfName(tt.name); got != tt.want {
+			t.Errorf("badIfName(%q): got %q, want %q", tt.name, got, tt.want)
+		}
 	}
 }

@@ -1,7 +1,10 @@
 package command
 
 import (
+	"fmt"
 	"net"
+	"strconv"
+	"strings"
 
 	"github.com/pasta-net/pasta/core/config"
 )
@@ -86,16 +89,35 @@ func (s *settings) templateInterface(name string) error {
 	return nil
 }
 
-// ifName returns a "set" function for an interface name of which only the length
-// is checked.
+// ifName returns a "set" function for the name of an interface that need not
+// exist yet.
 func ifName(target *string) func(string) error {
 	return func(name string) error {
-		if name == "" || len(name) > maxIfName {
-			return errorText("Invalid interface name: %s", name)
+		if why := badIfName(name); why != "" {
+			return errorText("Invalid interface name: %s (%s)", name, why)
 		}
 		*target = name
 		return nil
 	}
+}
+
+// badIfName says why the kernel has no interface of that name (dev_valid_name, and
+// "%" stands for a number when one is made), "" if it may have.
+func badIfName(name string) string {
+	switch {
+	case name == "":
+		return "empty"
+	case len(name) > maxIfName:
+		return "more than " + strconv.Itoa(maxIfName) + " bytes"
+	case name == "." || name == "..":
+		return "a directory"
+	}
+	for _, c := range []byte(name) {
+		if strings.IndexByte("/:% \t\n\v\f\r\xa0", c) >= 0 {
+			return fmt.Sprintf("%q is not allowed", c)
+		}
+	}
+	return ""
 }
 
 func (s *settings) nsMAC(text string) error {

@@ -110,13 +110,15 @@ func TestOpenUserns(t *testing.T) {
 }
 
 func TestCheckNetns(t *testing.T) {
-	if err := checkNetns("/proc/self/ns/net"); err != nil {
-		t.Errorf("our own: got %v, want nil", err)
+	tests := []struct{ path, want string }{
+		{"/proc/self/ns/net", "<nil>"},
+		{"/run/netns/none", "Couldn't open network namespace /run/netns/none: No such file or directory"},
+		{"/etc/passwd", "Couldn't open network namespace /etc/passwd: Not a network namespace"},
 	}
-	err := checkNetns("/run/netns/none")
-	want := "Couldn't open network namespace /run/netns/none: No such file or directory"
-	if err == nil || err.Error() != want {
-		t.Errorf("missing: got %v, want %s", err, want)
+	for _, tt := range tests {
+		if got := fmt.Sprint(checkNetns(tt.path)); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.path, got, tt.want)
+		}
 	}
 }
 

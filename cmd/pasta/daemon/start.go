@@ -59,8 +59,11 @@ func checkNetns(path string) error {
 	return f.Close()
 }
 
-func openError(netns string, err error) error {
-	return messagef("Couldn't open network namespace %s: %s", netns, sys.Reason(err))
+func openError(path string, err error) error {
+	if errors.Is(err, netns.ErrNotNetns) {
+		err = netns.ErrNotNetns
+	}
+	return messagef("Couldn't open network namespace %s: %s", path, sys.Reason(err))
 }
 
 // daemonError words an error of starting the daemon. Where the kernel refuses

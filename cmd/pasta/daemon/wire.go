@@ -1,10 +1,13 @@
 package daemon
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/pasta-net/pasta/core/config"
@@ -101,7 +104,7 @@ func openTap(ns *netns.Thread, plan netcfg.NamespacePlan, off config.Offload) (t
 				VnetHdr: off.VnetHdr, Checksum: off.Checksum, TSO4: off.TSO, TSO6: off.TSO, USO: off.USO,
 			})
 			if err != nil {
-				return messagef("%s\nFailed to set up tap device in namespace", worded(err))
+				return tapError(err, plan.IfName)
 			}
 			dev = tun
 		}
@@ -114,6 +117,15 @@ func openTap(ns *netns.Thread, plan netcfg.NamespacePlan, off config.Offload) (t
 		return worded(err)
 	})
 	return dev, applied, err
+}
+
+// tapError words an error of making the tap called name.
+func tapError(err error, name string) error {
+	hint := ""
+	if errors.Is(err, syscall.EBUSY) {
+		hint = fmt.Sprintf("\nInterface %s of the namespace is in use: end who uses it, or choose another name with --ns-ifname", name)
+	}
+	return messagef("%s%s\nFailed to set up tap device in namespace", worded(err), hint)
 }
 
 // hostTimeouts reads how the host's own TCP connects. What cannot be read

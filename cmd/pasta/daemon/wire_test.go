@@ -1,9 +1,11 @@
 package daemon
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,6 +20,23 @@ func TestTellOrder(t *testing.T) {
 	want := []string{"WARNING: careful", "info:    one", "info:        two"}
 	if diff := cmp.Diff(want, r.lines); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)
+	}
+}
+
+func TestTapError(t *testing.T) {
+	tests := []struct {
+		errno syscall.Errno
+		want  string
+	}{
+		{syscall.EINVAL, "open failed: Invalid argument\nFailed to set up tap device in namespace"},
+		{syscall.EBUSY, "open failed: Device or resource busy\n" +
+			"Interface eth7 of the namespace is in use: end who uses it, or choose another name with --ns-ifname\n" +
+			"Failed to set up tap device in namespace"},
+	}
+	for _, tt := range tests {
+		if got := tapError(fmt.Errorf("open failed: %w", tt.errno), "eth7").Error(); got != tt.want {
+			t.Errorf("%v: got %q, want %q", tt.errno, got, tt.want)
+		}
 	}
 }
 
