@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pasta-net/pasta/core/sys"
+	"github.com/pasta-net/pasta/netcfg/netns/netnstest"
 )
 
 // childEnv names the scenario that a re-executed test binary runs.
@@ -68,8 +69,8 @@ func inNewNamespaces(c *exec.Cmd, flags uintptr) {
 func run(t *testing.T, c *exec.Cmd) {
 	t.Helper()
 	out, err := c.CombinedOutput()
-	if errors.Is(err, syscall.EPERM) && os.Getenv("PASTA_REQUIRE_NETNS") != "1" {
-		t.Skipf("create namespaces: %v", err)
+	if errors.Is(err, syscall.EPERM) {
+		netnstest.Lacks(t, "create namespaces: %v", err)
 	}
 	if err != nil {
 		t.Errorf("scenario: %v\n%s", err, out)

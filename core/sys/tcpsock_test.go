@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pasta-net/pasta/netcfg/netns/netnstest"
 )
 
 // waitLimit is when a test gives up on the kernel.
@@ -130,7 +132,7 @@ func onBoth(t *testing.T, f func(t *testing.T, a, b int)) {
 func needPeekOff(t *testing.T) {
 	t.Helper()
 	if !HavePeekOff() {
-		t.Skip("SO_PEEK_OFF on TCP needs Linux 6.9")
+		netnstest.Lacks(t, "SO_PEEK_OFF on TCP needs Linux 6.9")
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/core/sys"
+	"github.com/pasta-net/pasta/netcfg/netns/netnstest"
 	"github.com/pasta-net/pasta/portfwd"
 	"github.com/pasta-net/pasta/portfwd/ctlsock"
 )
@@ -219,7 +220,7 @@ func TestGuestIsRefused(t *testing.T) {
 	defer sys.Close(fd)
 	here, errno := sys.NetnsCookie(fd)
 	if errno != 0 {
-		t.Skipf("this kernel does not tell namespaces: %v", errno)
+		netnstest.Lacks(t, "this kernel does not tell namespaces: %v", errno)
 	}
 	if c, err := Dial(serve(t, pasta(), here)); err == nil {
 		_ = c.Close()

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/pasta-net/pasta/core/sys"
+	"github.com/pasta-net/pasta/netcfg/netns/netnstest"
 )
 
 func TestPeerCheck(t *testing.T) {
@@ -78,7 +79,7 @@ func TestAdmit(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.guest != 0 && errno != 0 {
-				t.Skipf("this kernel does not tell namespaces: %v", errno)
+				netnstest.Lacks(t, "this kernel does not tell namespaces: %v", errno)
 			}
 			pid, err := admit(t, tt.guest)
 			if !errors.Is(err, tt.want) || pid != os.Getpid() {

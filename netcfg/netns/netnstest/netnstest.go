@@ -20,7 +20,7 @@ import (
 // childEnv names the test that the re-executed binary has to run in place.
 const childEnv = "PASTA_NETNSTEST_CHILD"
 
-// requireEnv, when set to 1, turns a refusal by the kernel into a failure.
+// requireEnv, when set to 1, turns what a test would be skipped for into a failure.
 const requireEnv = "PASTA_REQUIRE_NETNS"
 
 // Run runs body in new user and network namespaces, as user 0 there. The test
@@ -37,11 +37,21 @@ func Run(t *testing.T, body func(t *testing.T)) {
 	switch {
 	case err == nil && ran(string(out), t.Name()):
 		t.Logf("in new namespaces:\n%s", out)
-	case refused(err) && os.Getenv(requireEnv) != "1":
-		t.Skipf("create user and network namespaces: %v", err)
+	case refused(err):
+		Lacks(t, "create user and network namespaces: %v", err)
 	default:
 		t.Errorf("in new namespaces: %v\n%s", err, out)
 	}
+}
+
+// Lacks ends a test for want of something that the message names: the test is
+// skipped, or fails if PASTA_REQUIRE_NETNS=1, where nothing may be missing.
+func Lacks(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if os.Getenv(requireEnv) == "1" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
 }
 
 // command starts this binary for the one test name in new namespaces.
