@@ -75,6 +75,8 @@ type ForkSpec struct {
 	DropBounding bool
 	// NewSession starts the process in a session of its own (setsid(2)).
 	NewSession bool
+	// NewGroup starts it as the leader of a process group of its own (setpgid(2)).
+	NewGroup bool
 	// Files are descriptors that the program inherits, besides 0, 1 and 2,
 	// under their present numbers. All others have to be close-on-exec.
 	Files []int
@@ -95,6 +97,7 @@ type forkPlan struct {
 	noFile     *syscall.Rlimit
 	drop       bool
 	session    bool
+	group      bool
 	files      []int
 	// report is the write end of the pipe for messages to the caller.
 	report  uintptr
@@ -164,7 +167,7 @@ func newForkPlan(s ForkSpec) (*forkPlan, error) {
 	}
 	p := &forkPlan{
 		path: path, argv: &argv[0], env: &env[0],
-		userNS: s.UserNS, drop: s.DropBounding, session: s.NewSession, files: s.Files, noFile: s.NoFile,
+		userNS: s.UserNS, drop: s.DropBounding, session: s.NewSession, group: s.NewGroup, files: s.Files, noFile: s.NoFile,
 		outerFlags: uintptr(unix.SIGCHLD),
 		flags:      s.Namespaces | unix.CLONE_PARENT | uintptr(unix.SIGCHLD),
 		allMask:    ^uint64(0),
@@ -250,6 +253,9 @@ func (p *forkPlan) exec() {
 	}
 	if p.session {
 		syscall.RawSyscall(unix.SYS_SETSID, 0, 0, 0)
+	}
+	if p.group {
+		syscall.RawSyscall(unix.SYS_SETPGID, 0, 0, 0)
 	}
 	for c := uintptr(0); p.drop && c <= unix.CAP_LAST_CAP; c++ {
 		syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0)

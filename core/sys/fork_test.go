@@ -148,6 +148,13 @@ func TestForkExecDropsBoundingSet(t *testing.T) {
 	}
 }
 
+func TestForkExecNewGroup(t *testing.T) {
+	got := runShell(t, "test $(ps -o pgid= -p $$) = $$ && echo leader", func(s *ForkSpec) { s.NewGroup = true })
+	if got != "leader" {
+		t.Errorf("process group: got %q, want leader", got)
+	}
+}
+
 func TestForkExecNewSession(t *testing.T) {
 	got := runShell(t, "test $(ps -o sid= -p $$) = $$ && echo leader", func(s *ForkSpec) { s.NewSession = true })
 	if got != "leader" {

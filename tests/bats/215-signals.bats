@@ -76,6 +76,37 @@ typed() {
 	EOF
 }
 
+@test "the default shell ends with the status that was typed" {
+	local shell
+	for shell in dash bash zsh; do
+		command -v "$shell" || continue # zsh is no package that tests need
+		SHELL=$(command -v "$shell") typed 4 <<-'EOF'
+			set timeout 20
+			spawn $env(PASTA) --config-net
+			expect -re {[#$%] $}
+			send "exit 4\r"
+			expect "Cannot set" {exit 99} eof
+			exit [lindex [wait] 3]
+		EOF
+	done
+}
+
+# Who started pasta reads from the terminal afterwards.
+@test "the terminal is given back" {
+	local command
+	for command in "" dash "bash --norc -i" "head -n 1"; do
+		COMMAND=$command SHELL=/bin/dash typed 6 <<-'EOF'
+			set timeout 20
+			spawn sh -c "$env(PASTA) --config-net $env(COMMAND); read -r line && exit \$line"
+			send "exit 3\r"
+			sleep 0.5
+			send "6\r"
+			expect eof
+			exit [lindex [wait] 3]
+		EOF
+	done
+}
+
 @test "job control works in the shell" {
 	typed 5 <<-'EOF'
 		set timeout 20

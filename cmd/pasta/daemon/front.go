@@ -37,6 +37,8 @@ type front struct {
 	nested bool
 	// interrupt is the signal from the terminal that the command ended by.
 	interrupt syscall.Signal
+	// terminal is that of the command.
+	terminal terminal
 	// goPipe releases the stub.
 	goPipe *os.File
 	// served is closed when the daemon has done all its work.
@@ -265,6 +267,7 @@ func (f *front) becomeReady() error {
 		f.pidFile.Close()
 	}
 	if f.goPipe != nil {
+		f.terminal.give(f.stub)
 		// A stub that is gone already shows up as an ended child.
 		_, _ = f.goPipe.Write([]byte{1})
 		f.goPipe.Close()

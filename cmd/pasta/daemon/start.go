@@ -91,6 +91,7 @@ func (f *front) startStub() error {
 	}
 	defer r.Close()
 	t := &f.o.Target
+	f.terminal = newTerminal(t.Command)
 	flags := uintptr(syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS)
 	if !t.NoPIDNS {
 		flags |= syscall.CLONE_NEWPID
@@ -169,6 +170,7 @@ func (f *front) forkStub(s sys.ForkSpec, goFD int) (pid int, err error) {
 		return 0, err
 	}
 	s.Path, s.Argv, s.Files = selfExe, f.stubArgs(), []int{goFD}
+	s.NewGroup = f.terminal.own
 	if soft, hard, ok := nofile.Original(); ok {
 		s.NoFile = &syscall.Rlimit{Cur: soft, Max: hard}
 	}

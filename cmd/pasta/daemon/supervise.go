@@ -75,6 +75,7 @@ func (f *front) supervise() int {
 			switch {
 			case !ok:
 			case pid == f.stub:
+				f.terminal.takeBack()
 				f.stopDaemon()
 				return f.commandStatus(ws)
 			case pid == f.daemon:

@@ -2,12 +2,72 @@ package daemon
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/pasta-net/pasta/core/sys"
 )
+
+// terminal is what happens to the controlling terminal, standard input, of a
+// command. Our process group has no number in the PID namespace of the command:
+// what a shell finds there is 0, and when it ends it cannot give the terminal back
+// to that. So a shell gets a group of its own, in the foreground.
+//
+// Another command stays in our group, as long as it likes: of Ctrl-C we have to
+// know (interruptCommand).
+type terminal struct {
+	// ours tells whether we were in the foreground at the start.
+	ours bool
+	// own tells whether the command has a group of its own.
+	own bool
+}
+
+// newTerminal looks at standard input for a run of command.
+func newTerminal(command []string) terminal {
+	group, err := sys.Foreground(0)
+	ours := err == nil && group == syscall.Getpgrp()
+	return terminal{ours: ours, own: ours && isShell(command)}
+}
+
+// shells lists what a user may have as a shell (shells(5)).
+const shells = "/etc/shells"
+
+// isShell tells whether the command is a shell to type to: the default one, or one
+// without arguments.
+func isShell(command []string) bool {
+	if len(command) != 1 {
+		return len(command) == 0
+	}
+	path, err := exec.LookPath(command[0])
+	list, _ := os.ReadFile(shells) // without it, there are none
+	return err == nil && slices.Contains(strings.Split(string(list), "\n"), path)
+}
+
+// give makes the group of the command pid, if that has one, the foreground one.
+// From now on we may write to the terminal and have it back without being stopped.
+func (t terminal) give(pid int) {
+	if t.own {
+		signal.Ignore(syscall.SIGTTOU)
+		_ = sys.SetForeground(0, pid) // the shell tells what it misses
+	}
+}
+
+// takeBack makes our group the foreground one if that was so at the start, and
+// the present one has ended: a shell in the namespace may have made that, too.
+func (t terminal) takeBack() {
+	if group, err := sys.Foreground(0); !t.ours || err != nil || !errors.Is(syscall.Kill(-group, 0), syscall.ESRCH) {
+		return
+	}
+	signal.Ignore(syscall.SIGTTOU)
+	_ = sys.SetForeground(0, syscall.Getpgrp()) // somebody has been faster
+}
 
 // signalFromTerminal guesses whether a signal like SIGINT came from the
 // terminal's keyboard rather than from kill(1): it did if we are in the

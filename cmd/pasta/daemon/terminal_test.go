@@ -29,6 +29,32 @@ func TestInForeground(t *testing.T) {
 	}
 }
 
+func TestIsShell(t *testing.T) {
+	if _, err := os.Stat(shells); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name    string
+		command []string
+		want    bool
+	}{
+		{"default", nil, true},
+		{"by name", []string{"sh"}, true},
+		{"by path", []string{"/bin/sh"}, true},
+		{"with arguments", []string{"sh", "-c", "true"}, false},
+		{"another program", []string{"cat"}, false},
+		{"no program", []string{"no-such-program"}, false},
+		{"line of the file", []string{""}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := isShell(tt.command); got != tt.want {
+				t.Errorf("isShell(%q): got %v, want %v", tt.command, got, tt.want)
+			}
+		})
+	}
+}
+
 func TestSignalIsDefault(t *testing.T) {
 	status := func(ign, cgt string) string {
 		return "Name:\tx\nSigBlk:\t2\nSigIgn:\t" + ign + "\nSigCgt:\t" + cgt + "\n"
