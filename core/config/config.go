@@ -101,6 +101,14 @@ type Link struct {
 	SendDNS, SendSearch bool
 	// Search is the list of search domains.
 	Search []string
+	// Domain is DHCP option 15.
+	Domain string
+	// LeaseSec is the time of DHCP leases in seconds; 0: for ever.
+	LeaseSec uint32
+	// NTP are time servers told by DHCP.
+	NTP []netip.Addr
+	// Broadcast has DHCP tell the broadcast address of the guest's subnet.
+	Broadcast bool
 	// Hostname is DHCP option 12; FQDN is DHCP option 81 and DHCPv6 option 39.
 	Hostname, FQDN string
 }

@@ -18,7 +18,10 @@ const (
 	optRouter       = 3
 	optDNS          = 6
 	optHostname     = 12
+	optDomain       = 15
 	optMTU          = 26
+	optBroadcast    = 28
+	optNTP          = 42
 	optLease        = 51
 	optMessageType  = 53
 	optServerID     = 54
@@ -39,7 +42,7 @@ func (s *Server) setOptions4(log *slog.Logger) {
 	o, link, v4 := &s.options4, &s.cfg.Link, &s.cfg.V4
 	o[optMessageType] = make([]byte, 1)
 	o[optMask] = net.CIDRMask(v4.PrefixLen, 32)
-	o[optLease] = binary.BigEndian.AppendUint32(nil, math.MaxUint32) // for ever
+	o[optLease] = leaseTime(link.LeaseSec)
 	o[optServerID] = v4.Our.AsSlice()
 	if v4.Gateway.IsValid() {
 		o[optRouter] = v4.Gateway.AsSlice()
@@ -56,10 +59,34 @@ func (s *Server) setOptions4(log *slog.Logger) {
 	if link.SendSearch {
 		o[optSearch] = searchList4(link.Search, log)
 	}
+	for _, a := range link.NTP {
+		o[optNTP] = append(o[optNTP], a.AsSlice()...)
+	}
+	if link.Broadcast {
+		o[optBroadcast] = broadcast(netip.PrefixFrom(v4.Guest, v4.PrefixLen))
+	}
+	if link.Domain != "" {
+		o[optDomain] = []byte(link.Domain)
+	}
 	if link.Hostname != "" {
 		o[optHostname] = []byte(link.Hostname)
 	}
 	o[optFQDN] = fqdn4(link.FQDN, log)
+}
+
+// leaseTime encodes a time in seconds, 0 for ever.
+func leaseTime(sec uint32) []byte {
+	if sec == 0 {
+		sec = math.MaxUint32
+	}
+	return binary.BigEndian.AppendUint32(nil, sec)
+}
+
+// broadcast is the last address of an IPv4 subnet (RFC 919 section 7).
+func broadcast(subnet netip.Prefix) []byte {
+	a := subnet.Addr().As4()
+	hosts := uint32(uint64(1)<<(32-subnet.Bits()) - 1)
+	return binary.BigEndian.AppendUint32(nil, binary.BigEndian.Uint32(a[:])|hosts)
 }
 
 // staticRoutes is nil if gateway is on the subnet; otherwise routes that make

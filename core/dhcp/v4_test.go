@@ -231,6 +231,33 @@ func TestOptionalOptions4(t *testing.T) {
 	}
 }
 
+// TestOtherOptions4: what only some personalities tell.
+func TestOtherOptions4(t *testing.T) {
+	cfg := testConfig()
+	cfg.Link.Domain, cfg.Link.LeaseSec, cfg.Link.Broadcast = "lan", 86400, true
+	cfg.Link.NTP = []netip.Addr{netip.MustParseAddr("10.66.0.1"), netip.MustParseAddr("10.66.0.9")}
+	f := newFixture(t, cfg)
+	f.ask4(t, message4(t, discover))
+	m, err := dhcpv4.FromBytes(f.dev.One(t).UDP(t).Payload())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprintln(m.DomainName(), m.IPAddressLeaseTime(0), m.BroadcastAddress(), m.NTPServers())
+	if want := "lan 24h0m0s 10.66.0.255 [10.66.0.1 10.66.0.9]\n"; got != want {
+		t.Errorf("got %swant %s", got, want)
+	}
+}
+
+func TestBroadcastAddress4(t *testing.T) {
+	for in, want := range map[string]string{
+		"10.66.0.2/24": "10.66.0.255", "10.66.0.2/30": "10.66.0.3", "10.66.0.2/32": "10.66.0.2", "10.66.0.2/0": "255.255.255.255",
+	} {
+		if got, _ := netip.AddrFromSlice(broadcast(netip.MustParsePrefix(in))); got.String() != want {
+			t.Errorf("broadcast(%s) = %s, want %s", in, got, want)
+		}
+	}
+}
+
 // TestReply4Length: options that do not fit are left out, and the client may
 // allow longer messages than everybody has to take.
 func TestReply4Length(t *testing.T) {
