@@ -56,6 +56,7 @@ type Engine struct {
 	loop *loop.Loop
 	nat  *fwd.Map
 	link *tap.Link
+	tap  tapState
 
 	neigh *neigh.Handler
 	dhcp  *dhcp.Server
@@ -93,6 +94,7 @@ func New(o Options) (*Engine, error) {
 		cfg: o.Config, log: o.Log, loop: lp, nat: o.Config.Map(), reporter: newReporter(o.StatsEvery),
 		done: make(chan struct{}),
 	}
+	e.tap.queue, _ = o.Device.(tap.Queue)
 	e.link = tap.NewLink(o.Device, packet.MAC(o.Config.OurMAC), packet.MAC(o.Config.GuestMAC))
 	for i := range e.slots {
 		e.slots[i] = make([]byte, tap.RecvLen)
@@ -129,7 +131,7 @@ func (e *Engine) handlers(o *Options) {
 // watch registers tap, listeners and capture.
 func (e *Engine) watch(o Options) error {
 	if fd := o.Device.FD(); fd >= 0 {
-		if errno := e.loop.Add(fd, loop.In, loop.MakeToken(loop.KindTap, 0, 0)); errno != 0 {
+		if errno := e.loop.Add(fd, loop.In, tapToken); errno != 0 {
 			return fmt.Errorf("watch tap: %w", errno)
 		}
 	}
@@ -156,6 +158,7 @@ func (e *Engine) Run() error {
 	defer runtime.UnlockOSThread()
 	defer e.closeFlows()
 	e.neigh.Start(e.loop.Now())
+	e.flushTap()
 	for !e.finished() {
 		if err := e.turn(); err != nil {
 			return err
@@ -171,10 +174,16 @@ func (e *Engine) turn() error {
 	if err != nil {
 		return err
 	}
-	now := e.loop.Now()
+	now, more := e.loop.Now(), e.tap.more
 	e.drain.heard = false
 	for _, ev := range events {
 		if err := e.dispatch(ev, now); err != nil {
+			return err
+		}
+	}
+	if more && !e.drain.heard {
+		e.drain.heard = true
+		if err := e.fromTap(0, now); err != nil {
 			return err
 		}
 	}
@@ -188,7 +197,7 @@ func (e *Engine) turn() error {
 
 // deadline is when the next turn has to come, events or not.
 func (e *Engine) deadline() int64 {
-	if e.tcp.Backlog() || e.splice.Backlog() {
+	if e.tap.more || e.tcp.Backlog() || e.splice.Backlog() {
 		return 0
 	}
 	if e.drain.until != 0 {
@@ -225,8 +234,7 @@ func (e *Engine) dispatch(ev loop.Event, now int64) error {
 	t := ev.Token
 	switch t.Kind() {
 	case loop.KindTap:
-		e.drain.heard = true
-		return e.fromTap(ev.Bits, now)
+		return e.tapEvent(ev.Bits, now)
 	case loop.KindTCP:
 		e.tcp.FromSock(t.Index(), t.Gen(), ev.Bits, now)
 	case loop.KindTCPListen:
@@ -259,6 +267,7 @@ func (e *Engine) resume() {
 func (e *Engine) flush(now int64) {
 	e.tcp.Flush(now)
 	e.udp.Flush()
+	e.flushTap()
 }
 
 func (e *Engine) closeFlows() {

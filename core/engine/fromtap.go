@@ -6,18 +6,44 @@ import (
 
 	"github.com/pasta-net/pasta/core/loop"
 	"github.com/pasta-net/pasta/core/packet"
+	"github.com/pasta-net/pasta/core/tap"
 )
 
 // tapBatches bounds how many batches one tap event handles before sockets and
 // timers get their share.
 const tapBatches = 4
 
+// tapToken marks events of the tap.
+var tapToken = loop.MakeToken(loop.KindTap, 0, 0)
+
+// tapState is what the loop knows of the device.
+type tapState struct {
+	// queue is the device, if it collects frames.
+	queue tap.Queue
+	// more: there may be frames that were not read in this turn.
+	more bool
+	// full: the queue waits for an event that the device takes more.
+	full bool
+}
+
+// tapEvent handles an event of the tap.
+func (e *Engine) tapEvent(bits uint32, now int64) error {
+	if bits&loop.Out != 0 {
+		e.tapReady(now)
+	}
+	if bits&^loop.Out == 0 {
+		return nil
+	}
+	e.drain.heard = true
+	return e.fromTap(bits, now)
+}
+
 // fromTap reads and handles frames of the guest.
 func (e *Engine) fromTap(bits uint32, now int64) error {
 	for range tapBatches {
 		errno := e.readBatch(batchLen, now)
 		e.flush(now)
-		if errno != 0 {
+		if e.tap.more = errno == 0; !e.tap.more {
 			return tapError(errno, bits)
 		}
 	}
@@ -25,7 +51,7 @@ func (e *Engine) fromTap(bits uint32, now int64) error {
 }
 
 // answers reads the guest's answers to n SYNs: its kernel gave them while these
-// were written. What else waits is left to the tap's own event.
+// were written. What else waits is left to the tap's own event, if it makes one.
 func (e *Engine) answers(n int, now int64) error {
 	if n == 0 {
 		return nil
@@ -35,7 +61,27 @@ func (e *Engine) answers(n int, now int64) error {
 	if errno != 0 {
 		return tapError(errno, 0)
 	}
+	e.tap.more = e.tap.more || e.tap.queue != nil
 	return nil
+}
+
+// flushTap passes on what was sent to a device that collects it.
+func (e *Engine) flushTap() {
+	t := &e.tap
+	if t.queue == nil || t.full || !t.queue.Flush() {
+		return
+	}
+	t.full = true
+	_ = e.loop.Mod(t.queue.FD(), loop.In|loop.Out, tapToken)
+}
+
+// tapReady goes on with what waits for room in the device.
+func (e *Engine) tapReady(now int64) {
+	t := &e.tap
+	if t.full = t.queue.Flush(); !t.full {
+		_ = e.loop.Mod(t.queue.FD(), loop.In, tapToken)
+	}
+	e.tcp.LinkReady(now)
 }
 
 // readBatch reads a batch of at most n frames and hands them to their handlers, which

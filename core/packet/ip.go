@@ -86,6 +86,17 @@ func SetIPPayloadLen(b []byte, payloadLen int) {
 	binary.BigEndian.PutUint16(b[4:], uint16(payloadLen))
 }
 
+// CompleteIPv4 fills in the header checksum of an IPv4 packet if it is zero, and tells
+// whether it was. b holds at least a header without options.
+func CompleteIPv4(b []byte) bool {
+	hdrLen := int(b[0]&0xf) * 4
+	if b[10] != 0 || b[11] != 0 || hdrLen > len(b) {
+		return false
+	}
+	binary.BigEndian.PutUint16(b[10:], ^checksum.Sum(b[:hdrLen], 0))
+	return true
+}
+
 // PseudoSum is the pseudo-header sum for a transport packet of l4Len bytes
 // behind the IP header at the start of b.
 func PseudoSum(b []byte, proto uint8, l4Len int) uint16 {

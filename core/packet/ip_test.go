@@ -50,6 +50,30 @@ func TestSetIPPayloadLen(t *testing.T) {
 	}
 }
 
+func TestCompleteIPv4(t *testing.T) {
+	h := headerOf(true, ProtoTCP)
+	whole := make([]byte, IPv4Len)
+	PutIP(whole, &h)
+	for _, tt := range []struct {
+		name   string
+		change func(b []byte)
+		want   bool
+	}{
+		{"zero", func(b []byte) { b[10], b[11] = 0, 0 }, true},
+		{"there", func([]byte) {}, false},
+		{"wrong", func(b []byte) { b[10], b[11] = 0, 1 }, false},
+		{"longer than the packet", func(b []byte) { b[0], b[10], b[11] = 0x4f, 0, 0 }, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := bytes.Clone(whole)
+			tt.change(b)
+			if got := CompleteIPv4(b); got != tt.want || got && !bytes.Equal(b, whole) {
+				t.Errorf("CompleteIPv4 = %v, header % x, want %v", got, b, tt.want)
+			}
+		})
+	}
+}
+
 func TestSumPartsChains(t *testing.T) {
 	header, payload := []byte{1, 2, 3, 4}, []byte{5, 6, 7}
 	if got, want := SumParts(header, payload, 9), checksum.Sum(append(header, payload...), 9); got != want {

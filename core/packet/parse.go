@@ -199,3 +199,19 @@ func (p *Packet) VerifyL4() bool {
 	}
 	return checksum.Sum(l4, sum) == 0xffff
 }
+
+// Unsummed tells whether the checksum of a TCP, UDP or ICMP packet is zero, as one that
+// was left to hardware may be.
+func (p *Packet) Unsummed() bool {
+	off := ICMPCsumOff
+	switch p.Proto {
+	case ProtoTCP:
+		off = TCPCsumOff
+	case ProtoUDP:
+		off = UDPCsumOff
+	case ProtoICMP, ProtoICMPv6:
+	default:
+		return false
+	}
+	return len(p.L4) >= off+2 && p.L4[off] == 0 && p.L4[off+1] == 0
+}

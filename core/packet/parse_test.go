@@ -254,6 +254,31 @@ func TestVerifyL4(t *testing.T) {
 	}
 }
 
+func TestUnsummed(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		proto uint8
+		l4    []byte
+		want  bool
+	}{
+		{"TCP", ProtoTCP, make([]byte, TCPLen), true},
+		{"TCP with a checksum", ProtoTCP, append(make([]byte, TCPCsumOff), 1, 0, 0, 0), false},
+		{"UDP", ProtoUDP, make([]byte, UDPLen), true},
+		{"UDP with a checksum", ProtoUDP, []byte{0, 0, 0, 0, 0, 8, 0, 1}, false},
+		{"ICMP", ProtoICMP, make([]byte, ICMPLen), true},
+		{"ICMP with a checksum", ProtoICMP, []byte{8, 0, 0xf7, 0xff, 0, 0, 0, 0}, false},
+		{"TCP that is cut", ProtoTCP, make([]byte, TCPCsumOff+1), false},
+		{"protocol without one that is known", 132, make([]byte, 12), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := Packet{Proto: tt.proto, L4: tt.l4}
+			if got := p.Unsummed(); got != tt.want {
+				t.Errorf("Unsummed = %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
 // surplus makes the packet of a frame longer than its UDP datagram (RFC 9868).
 func surplus(frame []byte, area string) []byte {
 	ip := frame[EthLen:]

@@ -20,9 +20,13 @@ type Features struct {
 	TSO4, TSO6 bool
 	// USO: UDP super-frames (Linux 6.2), both ways.
 	USO bool
+	// Unsummed: the guest may leave checksums zero, that of the IPv4 header
+	// included, because nothing on the way could damage a frame.
+	Unsummed bool
 }
 
-// Device moves single frames. Implementations: TUN, and coretest's in-memory tap.
+// Device moves single frames. Implementations: TUN, Stream, and coretest's in-memory
+// tap.
 type Device interface {
 	// FD is what the loop watches for readiness.
 	FD() int
@@ -36,6 +40,16 @@ type Device interface {
 	Send(hdr, payload []byte) syscall.Errno
 	// Close releases the device.
 	Close()
+}
+
+// Queue is a Device that collects what is sent, to pass it on in larger pieces. It may
+// also hold frames that were received with others, and for which FD shows nothing:
+// Recv is called until it gives EAGAIN.
+type Queue interface {
+	Device
+	// Flush passes on what was sent. more: there is some left, and Flush is to be
+	// called again when FD is ready for writing.
+	Flush() (more bool)
 }
 
 // RecvLen is the size of a buffer that holds any frame: virtio-net header,

@@ -95,7 +95,11 @@ func (l *Link) parse(b []byte, p *packet.Packet, cut bool) packet.Drop {
 	if cut {
 		return packet.DropShort
 	}
-	if d := p.Parse(frame); d != packet.DropNone {
+	d := p.Parse(frame)
+	if d == packet.DropChecksum && l.feat.Unsummed && packet.CompleteIPv4(frame[packet.EthLen:]) {
+		d = p.Parse(frame)
+	}
+	if d != packet.DropNone {
 		return d
 	}
 	if p.EthSrc.IsUnicast() {
@@ -109,7 +113,7 @@ func (l *Link) parse(b []byte, p *packet.Packet, cut bool) packet.Drop {
 			return d
 		}
 	}
-	if !p.CsumOK && !p.VerifyL4() {
+	if !p.CsumOK && !p.VerifyL4() && !(l.feat.Unsummed && p.Unsummed()) {
 		return packet.DropChecksum
 	}
 	p.CsumOK = true

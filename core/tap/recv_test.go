@@ -208,3 +208,41 @@ func TestCapture(t *testing.T) {
 		}
 	}
 }
+
+// TestRecvUnsummed: checksums that are missing are accepted where the link allows it,
+// wrong ones nowhere.
+func TestRecvUnsummed(t *testing.T) {
+	e := families["IPv4"]
+	const ipSum, tcpSum = 14 + 10, 14 + 20 + packet.TCPCsumOff
+	frame := coretest.TCP(e.guest, e.our, packet.TCPHeader{Flags: packet.ACK, WScale: -1}, pattern(5))
+	with := func(at int, sum uint16) []byte {
+		f := bytes.Clone(frame)
+		binary.BigEndian.PutUint16(f[at:], sum)
+		return f
+	}
+	neither := with(ipSum, 0)
+	binary.BigEndian.PutUint16(neither[tcpSum:], 0)
+	for _, tt := range []struct {
+		name            string
+		frame           []byte
+		unsummed, plain packet.Drop
+	}{
+		{"complete", frame, packet.DropNone, packet.DropNone},
+		{"no IP checksum", with(ipSum, 0), packet.DropNone, packet.DropChecksum},
+		{"no TCP checksum", with(tcpSum, 0), packet.DropNone, packet.DropChecksum},
+		{"neither", neither, packet.DropNone, packet.DropChecksum},
+		{"wrong IP checksum", with(ipSum, 1), packet.DropChecksum, packet.DropChecksum},
+		{"wrong TCP checksum", with(tcpSum, 1), packet.DropChecksum, packet.DropChecksum},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for unsummed, want := range map[bool]packet.Drop{true: tt.unsummed, false: tt.plain} {
+				link, dev := coretest.NewLink(t, tap.Features{Unsummed: unsummed})
+				dev.Inject(tt.frame)
+				var p packet.Packet
+				if drop, errno := link.Recv(make([]byte, tap.RecvLen), &p); drop != want || errno != 0 {
+					t.Errorf("unsummed %v: %v, %v, want %v", unsummed, drop, errno, want)
+				}
+			}
+		})
+	}
+}

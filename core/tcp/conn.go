@@ -78,6 +78,8 @@ const (
 	resend
 	// linkFull: the link refused a segment; rtxAt is when to try again.
 	linkFull
+	// stalled: on the list of those that go on when the link has room.
+	stalled
 	// synAgain: a SYN was retransmitted (RFC 6298 section 5.7).
 	synAgain
 	// hostErr: the host socket has failed; the guest gets RST after the data that came

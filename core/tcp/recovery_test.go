@@ -188,6 +188,45 @@ func testLinkRefuses(t *testing.T, what string, times int) {
 	p.expect(want)
 }
 
+// When the link says that it has room, nothing waits for timers.
+func TestLinkReady(t *testing.T) {
+	for _, what := range []string{"data", "FIN"} {
+		t.Run(what, func(t *testing.T) {
+			p := newEnv(t, setup{}).outbound()
+			p.Dev.Refuse(1, syscall.ENOBUFS)
+			want := data(1, 1, "payload")
+			if what == "FIN" {
+				_ = p.host.CloseWrite()
+				want = seg{flags: fin | ack, seq: 1, ack: 1, wnd: anyWnd}
+			} else {
+				p.hostSends("payload")
+			}
+			p.until("refusal", func() bool { return p.Link.Stats.SendErrors > 0 })
+			p.expect()
+			for range 2 { // the second time for nothing
+				p.h.LinkReady(p.Now)
+				p.h.Flush(p.Now)
+			}
+			p.expect(want)
+		})
+	}
+}
+
+// The link has room again when the connection that it refused is gone.
+func TestLinkReadyAfterEnd(t *testing.T) {
+	p := newEnv(t, setup{}).outbound()
+	p.Dev.Refuse(1, syscall.ENOBUFS)
+	p.hostSends("payload")
+	p.until("refusal", func() bool { return p.Link.Stats.SendErrors > 0 })
+	p.send(seg{flags: rst, seq: 1})
+	p.h.LinkReady(p.Now)
+	p.h.Flush(p.Now)
+	p.expect()
+	if n := p.h.Len(); n != 0 {
+		t.Errorf("%d connections, want none", n)
+	}
+}
+
 // A link that is down for long is not tried a thousand times a second.
 func TestLinkDownForLong(t *testing.T) {
 	p := newEnv(t, setup{}).outbound()

@@ -70,7 +70,8 @@ type Handler struct {
 	tx      tap.Tx           // scratch
 	limit   ackLimit
 
-	refusedAt, linkDelay int64 // the link's last refusal, and how long it is left alone
+	refusedAt, linkDelay int64    // the link's last refusal, and how long it is left alone
+	stalled              []uint32 // connections that it refused, until LinkReady
 	syn                  synTimers
 	rtoMax               int64 // nanoseconds
 
@@ -92,6 +93,9 @@ type Stats struct {
 const (
 	// peekLen is how much one peek reads at most; turnLen counts in it.
 	peekLen = 256 << 10
+	// maxStalled is how many connections LinkReady remembers. Others come back by
+	// timer.
+	maxStalled = 1024
 	// maxBatch bounds the gather list of one write: payloads of one batch.
 	maxBatch = 64
 )
@@ -113,6 +117,7 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 		pool:      newPool(o.HeldChunks),
 		dirty:     make([]uint32, 0, o.MaxFlows),
 		backlog:   make([]uint32, 0, o.MaxFlows),
+		stalled:   make([]uint32, 0, maxStalled),
 		writing:   flow.None,
 		out:       sys.NewIovecs(maxBatch),
 	}

@@ -224,11 +224,33 @@ func (h *Handler) resendFIN(i uint32, c *conn) bool {
 	return true
 }
 
-// linkRefused comes back by timer when the link is full or down.
+// linkRefused comes back by timer when the link is full or down, if LinkReady is not
+// called before.
 func (h *Handler) linkRefused(i uint32, c *conn) {
 	c.set(linkFull)
 	c.rtxAt = h.linkRetryAt()
 	h.schedule(i, c)
+	if !c.has(stalled) && len(h.stalled) < maxStalled {
+		c.set(stalled)
+		h.stalled = append(h.stalled, i)
+	}
+}
+
+// LinkReady goes on with connections that the link refused: it has room again. Flush
+// has to follow.
+func (h *Handler) LinkReady(now int64) {
+	h.now, h.linkDelay = now, 0
+	for _, i := range h.stalled {
+		c := &h.conns[i]
+		if !c.has(stalled) { // its slot was freed
+			continue
+		}
+		c.clear(stalled)
+		if c.has(linkFull) {
+			h.retransmitTime(i, c)
+		}
+	}
+	h.stalled = h.stalled[:0]
 }
 
 // linkRetryAt is when to try the link again that has just refused a segment. It
