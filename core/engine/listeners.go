@@ -2,15 +2,17 @@ package engine
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 
 	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/fwd"
+	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/sys"
 )
 
 // ErrStopped is what changes of a run get that has ended.
-var ErrStopped = errors.New("change listeners: the run has ended")
+var ErrStopped = errors.New("change run: it has ended")
 
 // listenerBatch bounds how many listeners come or go in one turn of the loop, so
 // that traffic does not wait for thousands of them.
@@ -79,6 +81,16 @@ func (e *Engine) inLoop(f func()) error {
 	default:
 		return ErrStopped
 	}
+}
+
+// SetDNSHosts replaces the resolvers of the host that the DNS forward addresses
+// stand for (config.Family.DNSHost); an invalid address: there is none. Flows that
+// there are keep theirs. Any goroutine but the loop's may call it; after the end of
+// the run it gives ErrStopped.
+func (e *Engine) SetDNSHosts(v4, v6 netip.Addr) error {
+	return e.inLoop(func() {
+		e.nat.V4.DNSHost, e.nat.V6.DNSHost = packet.AddrFrom(v4), packet.AddrFrom(v6)
+	})
 }
 
 func (e *Engine) addListener(l config.Listener) error {

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"strconv"
 	"syscall"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/coretest"
 	"github.com/pasta-net/pasta/core/fwd"
+	"github.com/pasta-net/pasta/core/packet"
 )
 
 // bound is a socket of 127.0.0.1 with a port of the kernel's choice.
@@ -143,5 +145,20 @@ func TestListenersAfterTheRun(t *testing.T) {
 	}
 	if err := e.RemoveListeners([]config.Listener{l}); !errors.Is(err, ErrStopped) {
 		t.Errorf("error %v, want %v", err, ErrStopped)
+	}
+}
+
+func TestResolversChange(t *testing.T) {
+	e := startRun(t)
+	v4, v6 := netip.MustParseAddr("192.0.2.53"), netip.MustParseAddr("2001:db8::53")
+	if err := e.SetDNSHosts(v4, v6); err != nil {
+		t.Fatal(err)
+	}
+	var got [2]packet.Addr
+	if err := e.inLoop(func() { got = [2]packet.Addr{e.nat.V4.DNSHost, e.nat.V6.DNSHost} }); err != nil {
+		t.Fatal(err)
+	}
+	if want := [2]packet.Addr{packet.AddrFrom(v4), packet.AddrFrom(v6)}; got != want {
+		t.Errorf("resolvers: got %v, want %v", got, want)
 	}
 }

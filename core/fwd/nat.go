@@ -28,9 +28,9 @@ type FamilyMap struct {
 	Enabled bool
 }
 
-// Map translates addresses between guest side and host side. The configured
-// part never changes; the addresses observed from the guest do, so that a Map
-// belongs to the event loop goroutine. Nothing here allocates.
+// Map translates addresses between guest side and host side. Of the configured
+// part only the resolvers change, but the addresses observed from the guest do, so
+// that a Map belongs to the event loop goroutine. Nothing here allocates.
 type Map struct {
 	V4, V6 FamilyMap
 	// OurLinkLocal stands in for host-side IPv6 clients that the guest could

@@ -60,7 +60,7 @@ func TestFrontWaitsForThePathButNotForTheTap(t *testing.T) {
 			defer r.Close()
 			var lines recorder
 			s := &server{o: &Options{Foreground: true}, ready: w}
-			s.log, s.queue = newLogger(s.o, time.Now(), []sink{&lines})
+			s.log, s.queue = newLogger(s.o.slogLevel(), time.Now(), []sink{&lines})
 			if got := s.run(&endingPath{t: t, front: r, err: tt.err}); got != tt.exit {
 				t.Errorf("exit: got %d, want %d", got, tt.exit)
 			}

@@ -161,7 +161,7 @@ func (f *front) openConf() (err error) {
 // openLog makes the front's logger, for the messages before the daemon runs.
 func (f *front) openLog() error {
 	sinks, err := f.o.sinks(f.logFile, os.Getpid())
-	f.log, f.queue = newLogger(f.o, f.start, sinks)
+	f.log, f.queue = newLogger(f.o.slogLevel(), f.start, sinks)
 	return err
 }
 

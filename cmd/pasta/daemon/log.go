@@ -128,8 +128,8 @@ func (o *Options) sinks(file *os.File, front int) ([]sink, error) {
 	return append(list, f), nil
 }
 
-// newLogger gives the logger of one process and the queue behind it.
-func newLogger(o *Options, start time.Time, sinks []sink) (*slog.Logger, *logQueue) {
+// newLogger gives the logger of one process, from level on, and the queue behind it.
+func newLogger(level slog.Level, start time.Time, sinks []sink) (*slog.Logger, *logQueue) {
 	q := newLogQueue(sinks)
-	return slog.New(&handler{level: o.slogLevel(), start: start, queue: q}), q
+	return slog.New(&handler{level: level, start: start, queue: q}), q
 }

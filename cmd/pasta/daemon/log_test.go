@@ -36,7 +36,7 @@ func (s *stuck) write(e entry) {
 
 func TestHandlerRendersAttributes(t *testing.T) {
 	var r recorder
-	log, q := newLogger(&Options{Level: LevelDebug}, time.Now(), []sink{&r})
+	log, q := newLogger(slog.LevelDebug, time.Now(), []sink{&r})
 	log.Info("plain")
 	log.With("flow", 3).WithGroup("tcp").Warn("closed", "err", os.ErrClosed, slog.Group("side", "port", 80))
 	log.Log(t.Context(), levelTrace, "too fine")
@@ -75,7 +75,7 @@ func TestSlogLevel(t *testing.T) {
 func TestQueueNeverBlocksTheLogger(t *testing.T) {
 	s := &stuck{entered: make(chan struct{}), release: make(chan struct{})}
 	entered := s.entered
-	log, q := newLogger(&Options{}, time.Now(), []sink{s})
+	log, q := newLogger(slog.LevelInfo, time.Now(), []sink{s})
 	log.Info("first")
 	<-entered
 	const tooMany = 5
@@ -94,7 +94,7 @@ func TestQueueNeverBlocksTheLogger(t *testing.T) {
 
 func TestFlushGivesUpOnStuckSink(t *testing.T) {
 	s := &stuck{release: make(chan struct{})}
-	log, q := newLogger(&Options{}, time.Now(), []sink{s})
+	log, q := newLogger(slog.LevelInfo, time.Now(), []sink{s})
 	log.Info("never written")
 	start := time.Now()
 	q.flush()

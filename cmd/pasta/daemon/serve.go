@@ -169,7 +169,7 @@ func (s *server) openLog() {
 			sinks = append(sinks, system)
 		}
 	}
-	s.log, s.queue = newLogger(s.o, s.r.Start, sinks)
+	s.log, s.queue = newLogger(s.o.slogLevel(), s.r.Start, sinks)
 	if err != nil {
 		s.log.Warn("Couldn't use log file: " + sys.Reason(err))
 	}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"log/slog"
 	"os"
 	"testing"
 	"time"
@@ -54,7 +55,7 @@ func TestOrdinaryUserStays(t *testing.T) {
 	if os.Getuid() == 0 {
 		t.Skip("is root")
 	}
-	log, _ := newLogger(&Options{}, time.Now(), nil)
+	log, _ := newLogger(slog.LevelInfo, time.Now(), nil)
 	if got, want := wantedUser(nil, log), (Identity{UID: os.Getuid(), GID: os.Getgid()}); got != want {
 		t.Errorf("user: got %v, want our own, %v", got, want)
 	}

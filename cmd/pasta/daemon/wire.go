@@ -10,8 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/pasta-net/pasta/compat/service"
 	"github.com/pasta-net/pasta/core/config"
-	"github.com/pasta-net/pasta/core/engine"
 	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/core/tap"
 	"github.com/pasta-net/pasta/netcfg"
@@ -31,10 +31,10 @@ type dataPath interface {
 	Close()
 }
 
-// connect sets up everything that packets need: the decision about addresses,
-// the tap in the namespace of the thread ns, the listening sockets and the
-// engine. It tells the user about it by log. After an error the process ends,
-// and with it what was opened.
+// connect sets up everything that packets need of a run of pasta: the decision
+// about addresses, the tap in the namespace of the thread ns, and the rest of the
+// guest. It tells the user about it by log. After an error the process ends, and with
+// it what was opened.
 func connect(o *Options, log *slog.Logger, ns *netns.Thread, capture *os.File) (*run, error) {
 	plan, err := decide(o.Net)
 	if err != nil {
@@ -47,24 +47,19 @@ func connect(o *Options, log *slog.Logger, ns *netns.Thread, capture *os.File) (
 	}
 	tell(log, nil, applied.Warnings)
 	cfg := plan.Config()
-	cfg.GuestMAC = applied.MAC
 	cfg.TCP, cfg.UDP, cfg.ICMP = o.TCP, o.UDP, o.ICMP
-	cfg.Offload, cfg.Timeouts, cfg.Bypass = o.Offload, hostTimeouts(), o.Bypass
-	ports, err := startForwards(o, &cfg, ns, log)
+	cfg.Offload, cfg.Bypass = o.Offload, o.Bypass
+	g := guest{
+		cfg: cfg, link: service.Link{Device: dev, GuestMAC: applied.MAC}, ns: ns,
+		forwards: o.Forwards, freeBind: o.FreeBind, capture: capture, statsEvery: o.StatsEvery,
+	}
+	r, err := g.wire(log)
 	if err != nil {
 		return nil, worded(err)
 	}
 	summary := plan.Summary(o.Forwards[fwd.Host], o.Forwards[fwd.Splice])
 	tell(log, strings.Split(strings.TrimSuffix(summary, "\n"), "\n"), nil)
-	sockets := netns.NewSockets(ns)
-	path, err := engine.New(engine.Options{
-		Config: &cfg, Device: dev, Sockets: sockets, Log: log, Pcap: capture, StatsEvery: o.StatsEvery,
-	})
-	if err != nil {
-		return nil, worded(err)
-	}
-	go sockets.Run(nil) // for as long as the process lives
-	return &run{Engine: path, ports: ports, log: log}, nil
+	return r, nil
 }
 
 // tell logs lines for the user.

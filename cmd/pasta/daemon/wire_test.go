@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -14,7 +15,7 @@ import (
 
 func TestTellOrder(t *testing.T) {
 	var r recorder
-	log, q := newLogger(&Options{}, time.Now(), []sink{&r})
+	log, q := newLogger(slog.LevelInfo, time.Now(), []sink{&r})
 	tell(log, []string{"one", "    two"}, []string{"careful"})
 	q.flush()
 	want := []string{"WARNING: careful", "info:    one", "info:        two"}

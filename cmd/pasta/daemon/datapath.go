@@ -6,7 +6,7 @@ import (
 	"os"
 	"syscall"
 
-	"github.com/pasta-net/pasta/core/config"
+	"github.com/pasta-net/pasta/compat/service"
 	"github.com/pasta-net/pasta/core/engine"
 	"github.com/pasta-net/pasta/core/sys"
 	"github.com/pasta-net/pasta/netcfg/netns"
@@ -19,8 +19,8 @@ type run struct {
 	*engine.Engine
 	ports *portfwd.Manager
 	log   *slog.Logger
-	// control serves clients that change forwards; nil: nobody may.
-	control *control.Server
+	// servers change the run while it lasts.
+	servers []service.Server
 }
 
 // Run moves packets until Stop, nil, or until the tap fails.
@@ -28,20 +28,23 @@ func (r *run) Run() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go r.ports.Run(ctx, r.Engine)
-	if r.control != nil {
-		go r.control.Serve(ctx)
+	for _, s := range r.servers {
+		go s.Serve(ctx)
 	}
 	return r.Engine.Run()
 }
 
 // openControl makes the server for the control socket, if there is one. Processes
 // in the namespace of the thread ns are refused.
-func (r *run) openControl(socket *os.File, ns *netns.Thread) (err error) {
+func (r *run) openControl(socket *os.File, ns *netns.Thread) error {
 	if socket == nil {
 		return nil
 	}
 	r.log.Debug("Configuration socket: " + socket.Name())
-	r.control, err = control.NewServer(socket, r.ports, netnsCookie(ns), r.log)
+	s, err := control.NewServer(socket, r.ports, netnsCookie(ns), r.log)
+	if err == nil {
+		r.servers = append(r.servers, s)
+	}
 	return err
 }
 
@@ -57,17 +60,4 @@ func netnsCookie(ns *netns.Thread) (cookie uint64) {
 		return nil
 	})
 	return cookie
-}
-
-// startForwards opens the listeners of the forwards into cfg.
-func startForwards(o *Options, cfg *config.Config, ns *netns.Thread, log *slog.Logger) (*portfwd.Manager, error) {
-	ports, err := portfwd.NewManager(portfwd.Options{
-		V4: cfg.V4.Enabled, V6: cfg.V6.Enabled, TCP: cfg.TCP, UDP: cfg.UDP,
-		FreeBind: o.FreeBind, Namespace: ns.Do, Log: log,
-	})
-	if err != nil {
-		return nil, err
-	}
-	cfg.Listen, err = ports.Start(o.Forwards)
-	return ports, err
 }

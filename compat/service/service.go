@@ -1,0 +1,89 @@
+// Package service is what a personality hands to the daemon: one guest to be served
+// by the process that the user started. It is the whole interface between the
+// packages that read foreign command lines and the one that wires the core; pasta,
+// which becomes several processes, has options of its own.
+//
+// A personality parses its words, fills in a Service, and gives it to a Runner, from
+// the main goroutine. The daemon opens the link, binds the forwards, starts the
+// servers, has the process confined, tells that it is ready, and moves packets until
+// the run ends.
+//
+// Import level: compat.
+package service
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+
+	"github.com/pasta-net/pasta/core/config"
+	"github.com/pasta-net/pasta/core/tap"
+	"github.com/pasta-net/pasta/portfwd"
+)
+
+// Runner serves s and returns the exit status of the process. It writes what goes
+// wrong to standard error.
+type Runner func(s *Service) (exit int)
+
+// Service is one guest to be served, in foreground. Nothing in it has happened yet:
+// the functions are called by the Runner, in the order of the fields. An error of
+// one ends the run with its text and status 1.
+type Service struct {
+	// Name is the program, for messages.
+	Name string
+	// Level is the least severe level that is logged.
+	Level slog.Level
+	// Config is the run configuration. The Runner adds what only the kernel knows:
+	// the guest's MAC address, the listeners, the host's timeouts.
+	Config config.Config
+
+	// Open makes the link to the guest.
+	Open func() (Link, error)
+	// Forwards are the forwards of the start, FreeBind allows them addresses that
+	// the host does not have.
+	Forwards portfwd.Rules
+	FreeBind bool
+	// Servers make the servers that change forwards, or the run, while it lasts.
+	Servers []NewServer
+	// Confine gives up rights that moving packets does not need; nil: keeps them.
+	Confine func() error
+	// Ready tells the caller that everything is bound and configured; nil: nobody
+	// waits.
+	Ready func() error
+	// Until blocks until the run is to end with status 0; nil: it goes on until the
+	// link or a signal ends it.
+	Until func()
+}
+
+// Link is an open link to the guest.
+type Link struct {
+	Device tap.Device
+	// GuestMAC is the guest's address if known, else zero.
+	GuestMAC [6]byte
+}
+
+// Run is what servers get hold of.
+type Run struct {
+	// Ports changes forwards.
+	Ports *portfwd.Manager
+	// Engine changes the rest.
+	Engine Engine
+	Log    *slog.Logger
+}
+
+// Engine is what may be changed of a running data path; see core/engine.
+type Engine interface {
+	// SetDNSHosts replaces the resolvers behind Family.DNSForward; an invalid
+	// address: there is none.
+	SetDNSHosts(v4, v6 netip.Addr) error
+}
+
+// NewServer makes a server, with the rights of the start: it opens files and binds
+// sockets.
+type NewServer func(Run) (Server, error)
+
+// Server is something that goes on besides the data path.
+type Server interface {
+	// Serve returns when ctx ends. It runs on a goroutine of its own.
+	Serve(ctx context.Context)
+}
