@@ -82,6 +82,23 @@ func (d *Deadlines) Expired(now int64) (slot uint32, ok bool) {
 	return slot, true
 }
 
+// ExpireIdle ends slots whose time has come by now, up to limit of them; what exceeds
+// that stays expired. due tells when a slot really ends: packets only note their time,
+// and it is here that deadlines are moved.
+func (d *Deadlines) ExpireIdle(now int64, limit int, due func(slot uint32) int64, end func(slot uint32)) {
+	for range limit {
+		slot, ok := d.Expired(now)
+		if !ok {
+			return
+		}
+		if at := due(slot); at > now {
+			d.Set(slot, at)
+			continue
+		}
+		end(slot)
+	}
+}
+
 func (d *Deadlines) up(i int) {
 	for i > 0 {
 		parent := (i - 1) / 2

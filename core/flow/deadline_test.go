@@ -2,6 +2,7 @@ package flow
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -106,5 +107,38 @@ func BenchmarkDeadlines(b *testing.B) {
 	b.ReportAllocs()
 	for n := int64(slots); b.Loop(); n++ {
 		d.Set(uint32(n%slots), n) // as a busy flow pushes its timeout back
+	}
+}
+
+// TestExpireIdle: slots that have been used since are put off, the others end, and no
+// more than the limit are looked at.
+func TestExpireIdle(t *testing.T) {
+	d := NewDeadlines(4)
+	for slot := range uint32(4) {
+		d.Set(slot, int64(10+slot))
+	}
+	due := func(slot uint32) int64 {
+		if slot == 1 {
+			return 50
+		}
+		return 10 + int64(slot)
+	}
+	var ended []uint32
+	end := func(slot uint32) { ended = append(ended, slot) }
+	for _, step := range []struct {
+		now   int64
+		limit int
+		want  []uint32 // ended so far
+		next  int64
+	}{
+		{9, 10, nil, 10},
+		{12, 2, []uint32{0}, 12},
+		{12, 10, []uint32{0, 2}, 13},
+		{49, 10, []uint32{0, 2, 3}, 50},
+	} {
+		d.ExpireIdle(step.now, step.limit, due, end)
+		if next, _ := d.Next(); !slices.Equal(ended, step.want) || next != step.next {
+			t.Errorf("by %d: ended %v, next at %d, want %v and %d", step.now, ended, next, step.want, step.next)
+		}
 	}
 }

@@ -1,5 +1,5 @@
 // Package hostsock is what the host-side sockets of all protocols have in
-// common: where those of outbound flows are bound.
+// common: where those of outbound flows are bound, and which ones outlive a listener.
 //
 // Owned by the event loop goroutine. Import level: with config, above fwd.
 package hostsock

@@ -20,6 +20,8 @@ const (
 	// recvSlots and recvLen size one recvmmsg; the second holds any message.
 	recvSlots = 8
 	recvLen   = 1 << 16
+	// maxExpire bounds how many flows one call of Expire looks at.
+	maxExpire = 256
 
 	defaultTimeout = 60 * time.Second
 )
@@ -79,21 +81,14 @@ func (h *Handler) NextDeadline() int64 {
 	return loop.NoDeadline
 }
 
-// Expire ends flows that were idle for too long. Deadlines are only moved here:
-// a message just notes the time in its flow.
+// Expire ends flows that were idle for too long. What exceeds the bound of one call is
+// still due afterwards.
 func (h *Handler) Expire(now int64) {
-	for {
-		i, ok := h.deadlines.Expired(now)
-		if !ok {
-			return
-		}
-		if due := h.flows[i].last + int64(h.idle); due > now {
-			h.deadlines.Set(i, due)
-			continue
-		}
-		h.close(i)
-	}
+	h.deadlines.ExpireIdle(now, maxExpire, h.due, h.close)
 }
+
+// due is when flow i ends unless there is traffic.
+func (h *Handler) due(i uint32) int64 { return h.flows[i].last + int64(h.idle) }
 
 // Len is the number of flows.
 func (h *Handler) Len() int { return h.table.Len() }

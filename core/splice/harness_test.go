@@ -143,11 +143,11 @@ func (p peer) reset() {
 	sys.Close(p.fd)
 }
 
-// listen gives a listening socket on addr and its address.
-func listen(t testing.TB, addr string) (fd int, at netip.AddrPort) {
+// bound gives a socket of type typ with a port of addr that the kernel chooses.
+func bound(t testing.TB, addr string, typ int) (fd int, at netip.AddrPort) {
 	t.Helper()
 	a := netip.MustParseAddr(addr).As16()
-	fd, errno := sys.Socket(sys.Family(a), syscall.SOCK_STREAM, 0)
+	fd, errno := sys.Socket(sys.Family(a), typ, 0)
 	if errno != 0 {
 		t.Fatal(errno)
 	}
@@ -155,13 +155,35 @@ func listen(t testing.TB, addr string) (fd int, at netip.AddrPort) {
 	if errno := sys.Bind(fd, &sa); errno != 0 {
 		t.Fatal(errno)
 	}
-	if errno := sys.Listen(fd, 64); errno != 0 {
-		t.Fatal(errno)
-	}
 	if errno := sys.LocalAddr(fd, &sa); errno != 0 {
 		t.Fatal(errno)
 	}
 	return fd, sa.Netip()
+}
+
+// listen gives a listening socket on addr and its address.
+func listen(t testing.TB, addr string) (fd int, at netip.AddrPort) {
+	t.Helper()
+	fd, at = bound(t, addr, syscall.SOCK_STREAM)
+	if errno := sys.Listen(fd, 64); errno != 0 {
+		t.Fatal(errno)
+	}
+	return fd, at
+}
+
+// connectedTo gives a socket of type typ that is connected, or begins to be.
+func connectedTo(t testing.TB, at netip.AddrPort, typ int) peer {
+	t.Helper()
+	a := at.Addr().As16()
+	fd, errno := sys.Socket(sys.Family(a), typ, 0)
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	to := sys.MakeSockAddr(a, at.Port(), 0)
+	if errno := sys.Connect(fd, &to); errno != 0 && errno != syscall.EINPROGRESS {
+		t.Fatal(errno)
+	}
+	return peer{t, fd}
 }
 
 func accept(t testing.TB, l int) int {
@@ -180,16 +202,9 @@ func (e *env) client(pif fwd.Pif, at netip.AddrPort) peer {
 	e.t.Helper()
 	l, here := listen(e.t, at.Addr().String())
 	defer sys.Close(l)
-	fd, errno := sys.Socket(sys.Family(here.Addr().As16()), syscall.SOCK_STREAM, 0)
-	if errno != 0 {
-		e.t.Fatal(errno)
-	}
-	to := sys.MakeSockAddr(here.Addr().As16(), here.Port(), 0)
-	if errno := sys.Connect(fd, &to); errno != 0 && errno != syscall.EINPROGRESS {
-		e.t.Fatal(errno)
-	}
+	p := connectedTo(e.t, here, syscall.SOCK_STREAM)
 	e.h.Open(accept(e.t, l), fwd.Target{Pif: pif, Addr: packet.Addr(at.Addr().As16()), Port: at.Port()}, e.now())
-	return peer{e.t, fd}
+	return p
 }
 
 // pair is a connection through the handler, open on both ends.

@@ -6,7 +6,6 @@ import (
 	"github.com/pasta-net/pasta/core/flow"
 	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/core/loop"
-	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/sys"
 )
 
@@ -40,8 +39,8 @@ type UDPStats struct {
 }
 
 // UDP carries the datagrams of the listeners on one pif to sockets on the other: each
-// client of a listener has a flow with one connected socket. Answers leave through
-// the listener.
+// client of a listener has a flow with a socket connected to the target. Answers leave
+// through the listener, or once that is closed through a second connected socket.
 type UDP struct {
 	loop      *loop.Loop
 	pif       fwd.Pif // of the listeners
@@ -59,11 +58,19 @@ type UDP struct {
 	Stats UDPStats
 }
 
+// The sides of a flow, and of a token.
+const (
+	toClient = iota
+	toTarget
+)
+
 // udpFlow is what a flow has beside its key.
 type udpFlow struct {
-	client  fwd.Client
-	target  fwd.Target
-	fd      int32 // -1: waits for a socket
+	client fwd.Client
+	target fwd.Target
+	// fd are the connected sockets by side, -1 for none: the target's then waits for
+	// one, and the client is served by its listener.
+	fd      [2]int32
 	replied bool
 	last    int64 // loop time of the last datagram, either way
 }
@@ -106,7 +113,7 @@ func (h *UDP) Datagram(from fwd.Client, t fwd.Target, payload []byte, segment in
 	}
 	f := &h.flows[i]
 	f.last = now
-	if f.fd < 0 && !h.ready(i, payload, segment) {
+	if f.fd[toTarget] < 0 && !h.ready(i, payload, segment) {
 		return
 	}
 	if h.out.slot != i {
@@ -143,8 +150,21 @@ func (h *UDP) Flush() {
 	if h.out.batch.Len() == 0 {
 		return
 	}
-	sent, lost := h.out.send(int(h.flows[h.out.slot].fd))
-	h.Stats.ToTarget += uint64(sent)
+	h.deliver(h.out.slot, toTarget)
+}
+
+// deliver sends what is collected to the side s of flow i.
+func (h *UDP) deliver(i uint32, s int) {
+	f := &h.flows[i]
+	fd, count := int(f.fd[s]), &h.Stats.ToTarget
+	if s == toClient {
+		count = &h.Stats.ToClient
+		if fd < 0 {
+			fd = f.client.Listener
+		}
+	}
+	sent, lost := h.out.send(fd)
+	*count += uint64(sent)
 	h.Stats.Dropped += uint64(lost)
 }
 
@@ -162,7 +182,7 @@ func (h *UDP) find(from *fwd.Client, t *fwd.Target, now int64) uint32 {
 	if i == flow.None {
 		return flow.None
 	}
-	h.flows[i] = udpFlow{client: *from, target: *t, fd: -1, last: now}
+	h.flows[i] = udpFlow{client: *from, target: *t, fd: [2]int32{-1, -1}, last: now}
 	h.deadlines.Set(i, h.due(i))
 	h.Stats.Flows++
 	return i
@@ -173,69 +193,13 @@ func (h *UDP) close(i uint32) {
 	if h.out.slot == i {
 		h.Flush()
 	}
-	if fd := h.flows[i].fd; fd >= 0 {
-		sys.Close(int(fd)) // leaves epoll by itself
+	for _, fd := range h.flows[i].fd {
+		if fd >= 0 {
+			sys.Close(int(fd)) // leaves epoll by itself
+		}
 	}
 	h.deadlines.Clear(i)
 	h.table.Remove(i)
-}
-
-// Unlisten ends the flows of a listener that is about to be closed.
-func (h *UDP) Unlisten(fd int) {
-	h.table.All(func(i uint32) {
-		if h.flows[i].client.Listener == fd {
-			h.close(i)
-		}
-	})
-}
-
-// FromSock handles an event of a flow's socket. They are level-triggered.
-func (h *UDP) FromSock(index uint32, gen uint16, bits uint32, now int64) {
-	if !h.table.Valid(index, gen) {
-		return
-	}
-	if bits&loop.Err != 0 {
-		// Nobody is told: a client of a listener cannot get an ICMP error from us.
-		_ = sys.SocketError(int(h.flows[index].fd))
-	}
-	for range udpRounds {
-		n, errno := h.in.Recv(int(h.flows[index].fd), udpSlots, 0)
-		if errno != 0 {
-			return
-		}
-		h.answer(index, n, now)
-		if n < udpSlots {
-			return
-		}
-	}
-}
-
-// answer sends the n datagrams of the batch to the client of flow i.
-func (h *UDP) answer(i uint32, n int, now int64) {
-	f := &h.flows[i]
-	h.out.slot = flow.None
-	h.out.answersTo(&f.client)
-	for m := range n {
-		addr, port := h.in.From(m).AddrPort()
-		if packet.Addr(addr) != f.target.Addr || port != f.target.Port || h.in.Truncated(m) {
-			h.Stats.Dropped++ // it came before the socket was connected
-			continue
-		}
-		var c sys.Control
-		h.in.Control(m, &c)
-		if !h.out.add(h.in.Payload(m), c.Segment, &f.client) {
-			h.flushAnswers(f)
-			h.out.add(h.in.Payload(m), c.Segment, &f.client)
-		}
-	}
-	f.last, f.replied = now, true
-	h.flushAnswers(f)
-}
-
-func (h *UDP) flushAnswers(f *udpFlow) {
-	sent, lost := h.out.send(f.client.Listener)
-	h.Stats.ToClient += uint64(sent)
-	h.Stats.Dropped += uint64(lost)
 }
 
 // NextDeadline is when Expire is due on the loop's clock, or loop.NoDeadline.
@@ -249,17 +213,7 @@ func (h *UDP) NextDeadline() int64 {
 // Expire ends flows that were idle for too long. What exceeds the bound of one call is
 // still due afterwards.
 func (h *UDP) Expire(now int64) {
-	for range udpExpire {
-		i, ok := h.deadlines.Expired(now)
-		if !ok {
-			return
-		}
-		if due := h.due(i); due > now {
-			h.deadlines.Set(i, due)
-			continue
-		}
-		h.close(i)
-	}
+	h.deadlines.ExpireIdle(now, udpExpire, h.due, h.close)
 }
 
 // due is when flow i ends unless there is traffic.

@@ -3,7 +3,6 @@ package splice
 import (
 	"syscall"
 
-	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/core/loop"
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/sys"
@@ -30,10 +29,8 @@ func (h *UDP) connect(i uint32) outcome {
 	case fd < 0:
 		return failedToConnect
 	}
-	f.fd = int32(fd)
-	_ = sys.SetUDPGRO(fd)
-	_ = sys.SetInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, udpBuffer)
-	_ = sys.SetInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, udpBuffer)
+	f.fd[toTarget] = int32(fd)
+	prepareUDP(fd)
 	if f.client.AddrPort != f.target.Port { // else it might talk to itself
 		own := sys.MakeSockAddr(unspecified(family), f.client.AddrPort, 0)
 		_ = sys.Bind(fd, &own)
@@ -42,20 +39,18 @@ func (h *UDP) connect(i uint32) outcome {
 	if sys.Connect(fd, &to) != 0 {
 		return failedToConnect
 	}
-	index := i | uint32(h.pif)<<pifShift
-	if h.loop.Add(fd, loop.In, loop.MakeToken(loop.KindSpliceUDP, h.table.Gen(i), index)) != 0 {
+	if h.loop.Add(fd, loop.In, h.token(i, toTarget)) != 0 {
 		return failedToConnect
 	}
 	return connected
 }
 
-// pifShift is where the index of a token tells the handler.
-const pifShift = 31
-
-// UDPToken takes apart the index of a token of loop.KindSpliceUDP: which handler, by the
-// pif of its listeners, and the index for that.
-func UDPToken(index uint32) (pif fwd.Pif, i uint32) {
-	return fwd.Pif(index >> pifShift), index &^ (1 << pifShift)
+// prepareUDP sets the options of any socket here. Kernels without one of them do
+// without the effect.
+func prepareUDP(fd int) {
+	_ = sys.SetUDPGRO(fd)
+	_ = sys.SetInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, udpBuffer)
+	_ = sys.SetInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, udpBuffer)
 }
 
 func unspecified(family int) (a packet.Addr) {
@@ -75,7 +70,7 @@ func (h *UDP) Resume() {
 			continue
 		}
 		f := &h.flows[i]
-		if f.fd < 0 {
+		if f.fd[toTarget] < 0 {
 			switch h.connect(i) {
 			case postponed:
 				return

@@ -16,7 +16,8 @@ type Splicer interface {
 	Datagram(from fwd.Client, t fwd.Target, payload []byte, segment int, now int64)
 	// Flush sends what is pending.
 	Flush()
-	// Unlisten ends the flows of the listener fd, which is about to be closed.
+	// Unlisten tells that the listener fd is about to be closed: its flows go on
+	// without it.
 	Unlisten(fd int)
 }
 

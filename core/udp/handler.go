@@ -130,23 +130,12 @@ func (h *Handler) NextDeadline() int64 {
 }
 
 // Expire reads the sockets that are read at intervals, and ends flows that were
-// idle for too long. Deadlines are only moved here: a packet just notes the
-// time in its flow. What exceeds the bound of one call is still due afterwards.
+// idle for too long. What exceeds the bound of one call is still due afterwards.
 func (h *Handler) Expire(now int64) {
 	if h.pollAt <= now {
 		h.poll(now)
 	}
-	for range maxExpire {
-		i, ok := h.deadlines.Expired(now)
-		if !ok {
-			return
-		}
-		if due := h.due(i); due > now {
-			h.deadlines.Set(i, due)
-			continue
-		}
-		h.close(i)
-	}
+	h.deadlines.ExpireIdle(now, maxExpire, h.due, h.close)
 }
 
 // due is when flow i ends unless there is traffic.

@@ -4,6 +4,7 @@ import (
 	"syscall"
 
 	"github.com/pasta-net/pasta/core/flow"
+	"github.com/pasta-net/pasta/core/hostsock"
 	"github.com/pasta-net/pasta/core/loop"
 	"github.com/pasta-net/pasta/core/sys"
 )
@@ -17,15 +18,14 @@ func (h *Handler) RemoveListener(fd int, now int64) {
 		return
 	}
 	l := h.listeners.Value(i)
+	h.read(pacedSocket{slot: flow.None, listener: int32(i), gen: h.listeners.Gen(i)}, fd, now)
+	h.Flush() // what is pending leaves through the listener
+	_ = hostsock.ShareForHeirs(fd)
+	if l.flows > 0 {
+		h.table.All(func(slot uint32) { h.handOver(slot, int32(i), l) })
+	}
 	if s := h.splice[l.pif]; s != nil {
 		s.Unlisten(fd)
-	}
-	if l.flows > 0 {
-		h.read(pacedSocket{slot: flow.None, listener: int32(i), gen: h.listeners.Gen(i)}, fd, now)
-		h.Flush() // what is pending leaves through the listener
-		// The port is shared with the new sockets until this one is closed.
-		_ = sys.SetInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
-		h.table.All(func(slot uint32) { h.handOver(slot, int32(i), l) })
 	}
 	h.listeners.Remove(i)
 	sys.Close(fd) // leaves epoll by itself
@@ -62,19 +62,9 @@ func (l *listener) connectedTo(f *state) (fd int, errno syscall.Errno) {
 		return -1, errno
 	}
 	prepare(fd, family)
-	if l.ifName != "" {
-		if errno = sys.BindToDevice(fd, l.ifName); errno != 0 {
-			return fd, errno
-		}
+	heir := hostsock.Heir{
+		Local: f.local, LocalScope: f.ifIndex, Port: l.port, Device: l.ifName,
+		Client: f.host, ClientScope: f.scope, ClientPort: f.hostPort,
 	}
-	if errno = sys.SetInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); errno != 0 {
-		return fd, errno
-	}
-	_ = sys.SetFreeBind(fd, family) // the listener may have had it
-	local := sys.MakeSockAddr(f.local, l.port, f.ifIndex)
-	if errno = sys.Bind(fd, &local); errno != 0 {
-		return fd, errno
-	}
-	peer := sys.MakeSockAddr(f.host, f.hostPort, f.scope)
-	return fd, sys.Connect(fd, &peer)
+	return fd, heir.Connect(fd)
 }
