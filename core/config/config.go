@@ -39,6 +39,9 @@ type Config struct {
 	// Link tells which link services answer.
 	Link Link
 
+	// Names are what DNS queries to DNSForward find here; others go to DNSHost.
+	Names []Name
+
 	// Listen holds the listeners of the configured forwards, already bound. More
 	// may come and go at run time (see the engine).
 	Listen []Listener
@@ -111,6 +114,12 @@ type Link struct {
 	Broadcast bool
 	// Hostname is DHCP option 12; FQDN is DHCP option 81 and DHCPv6 option 39.
 	Hostname, FQDN string
+}
+
+// Name is an address record of a domain name.
+type Name struct {
+	Name string
+	Addr netip.Addr
 }
 
 // Listener is one bound socket of a forward. For TCP it is listening.

@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/pasta-net/pasta/core/checksum"
 	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/tap"
@@ -97,19 +96,6 @@ func (s *Server) room(src packet.Addr) []byte {
 // send transmits the payload of payloadLen bytes that the caller wrote to room. A
 // refusal by the device is left to the link's counters: the client asks again.
 func (s *Server) send(mac packet.MAC, h *packet.IPHeader, srcPort, dstPort uint16, payloadLen int) {
-	h.Proto, h.TTL, h.PayloadLen = packet.ProtoUDP, packet.DefaultTTL, packet.UDPLen+payloadLen
-	n := packet.PutIP(s.buf[:], h)
-	pkt := s.buf[:n+h.PayloadLen]
-	u := pkt[n:]
-	packet.PutUDP(u, srcPort, dstPort, payloadLen)
-	sum := ^checksum.Sum(u, packet.PseudoSum(pkt, packet.ProtoUDP, len(u)))
-	if sum == 0 {
-		sum = 0xffff // zero means "none" (RFC 768)
-	}
-	u[packet.UDPCsumOff], u[packet.UDPCsumOff+1] = byte(sum>>8), byte(sum)
-	etherType := uint16(packet.EtherTypeIP4)
-	if !h.Src.Is4() {
-		etherType = packet.EtherTypeIP6
-	}
-	_ = s.link.SendPacket(mac, etherType, pkt)
+	n := packet.PutDatagram(s.buf[:], h, srcPort, dstPort, payloadLen)
+	_ = s.link.SendPacket(mac, packet.EtherTypeOf(h.Src), s.buf[:n])
 }

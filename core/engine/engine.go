@@ -15,6 +15,7 @@ import (
 
 	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/dhcp"
+	"github.com/pasta-net/pasta/core/dns"
 	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/core/icmp"
 	"github.com/pasta-net/pasta/core/loop"
@@ -60,6 +61,7 @@ type Engine struct {
 
 	neigh *neigh.Handler
 	dhcp  *dhcp.Server
+	dns   *dns.Server
 	tcp   *tcp.Handler
 	udp   *udp.Handler
 	icmp  *icmp.Handler
@@ -111,6 +113,7 @@ func (e *Engine) handlers(o *Options) {
 	sockets := o.Sockets
 	e.neigh = neigh.New(e.cfg, e.link, o.Stations, e.log)
 	e.dhcp = dhcp.New(e.cfg, e.link, e.log)
+	e.dns = dns.New(e.cfg, e.link, e.log)
 	e.splice = splice.NewTCP(e.loop, sockets, splice.Options{})
 	for pif := range e.spliceUDP {
 		e.spliceUDP[pif] = splice.NewUDP(e.loop, fwd.Pif(pif), sockets, splice.UDPOptions{

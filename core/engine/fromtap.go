@@ -164,7 +164,7 @@ func (e *Engine) udpFromTap(p *packet.Packet, now int64) {
 		e.link.Drop(packet.DropTransport)
 		return
 	}
-	if e.dhcp.FromTap(p, u) {
+	if e.dhcp.FromTap(p, u) || e.dns.FromTap(p, u) {
 		return
 	}
 	if !e.cfg.UDP {

@@ -11,6 +11,14 @@ const (
 	EtherTypeIP6 = 0x86dd
 )
 
+// EtherTypeOf is the type of frames that carry packets of the family of a.
+func EtherTypeOf(a Addr) uint16 {
+	if a.Is4() {
+		return EtherTypeIP4
+	}
+	return EtherTypeIP6
+}
+
 // PutEthernet writes an Ethernet header to b[:EthLen].
 func PutEthernet(b []byte, dst, src MAC, etherType uint16) {
 	_ = b[EthLen-1]

@@ -1,6 +1,10 @@
 package packet
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/pasta-net/pasta/core/checksum"
+)
 
 // UDPLen is the length of a UDP header (RFC 768); UDPCsumOff is where its checksum stands.
 const (
@@ -42,4 +46,21 @@ func PutUDP(b []byte, srcPort, dstPort uint16, payloadLen int) int {
 	binary.BigEndian.PutUint16(b[4:], uint16(UDPLen+payloadLen))
 	b[6], b[7] = 0, 0
 	return UDPLen
+}
+
+// PutDatagram writes IP and UDP headers, checksums included, in front of a payload of
+// payloadLen bytes that stands at its place in b already, and returns the length of the
+// packet. Protocol, TTL and length in h are filled in.
+func PutDatagram(b []byte, h *IPHeader, srcPort, dstPort uint16, payloadLen int) int {
+	h.Proto, h.TTL, h.PayloadLen = ProtoUDP, DefaultTTL, UDPLen+payloadLen
+	n := PutIP(b, h)
+	pkt := b[:n+h.PayloadLen]
+	u := pkt[n:]
+	PutUDP(u, srcPort, dstPort, payloadLen)
+	sum := ^checksum.Sum(u, PseudoSum(pkt, ProtoUDP, len(u)))
+	if sum == 0 {
+		sum = 0xffff // zero means "none" (RFC 768)
+	}
+	binary.BigEndian.PutUint16(u[UDPCsumOff:], sum)
+	return len(pkt)
 }

@@ -42,3 +42,21 @@ func TestParseUDP(t *testing.T) {
 		})
 	}
 }
+
+func TestPutDatagram(t *testing.T) {
+	for _, v4 := range []bool{true, false} {
+		h := headerOf(v4, ProtoTCP)
+		h.TTL = 1 // is filled in, like the protocol
+		b := make([]byte, 100)
+		copy(b[h.IPLen()+UDPLen:], "payload")
+		n := PutDatagram(b, &h, 53, 4000, 7)
+		var p Packet
+		if d := p.Parse(append(frameOf(h, nil)[:EthLen], b[:n]...)); d != DropNone || !p.VerifyL4() || p.Unsummed() {
+			t.Fatalf("IPv4 %v: %v, % x", v4, d, b[:n])
+		}
+		u, ok := ParseUDP(p.L4)
+		if !ok || u.SrcPort() != 53 || u.DstPort() != 4000 || string(u.Payload()) != "payload" || p.TTL != DefaultTTL {
+			t.Errorf("IPv4 %v: %d to %d, %q, TTL %d", v4, u.SrcPort(), u.DstPort(), u.Payload(), p.TTL)
+		}
+	}
+}

@@ -232,11 +232,7 @@ func (l *Link) SendPacket(dst packet.MAC, etherType uint16, b []byte) syscall.Er
 // stands, is said as for packet.PutICMPError.
 func (l *Link) SendError(m *packet.ICMPError, transport, payload []byte, csumOff int) syscall.Errno {
 	n := packet.PutICMPError(l.errRoom[:], m, transport, payload, csumOff)
-	etherType := uint16(packet.EtherTypeIP6)
-	if m.Dst.Is4() {
-		etherType = packet.EtherTypeIP4
-	}
-	return l.SendPacket(l.guestMAC, etherType, l.errRoom[:n])
+	return l.SendPacket(l.guestMAC, packet.EtherTypeOf(m.Dst), l.errRoom[:n])
 }
 
 // transmit pads short frames, adds the virtio-net header if there is one, and counts.
