@@ -65,6 +65,10 @@ type ForkSpec struct {
 	Outer *IDMap
 	// Namespaces are the CLONE_NEW... flags of the new process.
 	Namespaces uintptr
+	// LockProc mounts procfs of the new PID namespace on /proc, such that the
+	// program cannot unmount it, if the kernel lets it (Linux 5.8): the program
+	// finds out. It needs Outer, and CLONE_NEWUSER, CLONE_NEWNS and CLONE_NEWPID.
+	LockProc bool
 	// Map is for CLONE_NEWUSER in Namespaces; nil leaves IDs unmapped.
 	Map *IDMap
 	// NoFile is RLIMIT_NOFILE of the new process; nil: ours.
@@ -95,6 +99,7 @@ type forkPlan struct {
 	outer      *mapFiles
 	inner      *mapFiles
 	noFile     *syscall.Rlimit
+	proc       *lockedProc
 	drop       bool
 	session    bool
 	group      bool
@@ -131,11 +136,13 @@ func ForkExec(s ForkSpec) (pid int, err error) {
 	}
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		p.proc.close()
 		return 0, fmt.Errorf("make pipe: %w", err)
 	}
 	p.report = uintptr(fds[1])
 	first, errno := p.runLocked()
 	unix.Close(fds[1])
+	p.proc.close()
 	defer unix.Close(fds[0])
 	if errno != 0 {
 		step := StepClone
@@ -174,7 +181,7 @@ func newForkPlan(s ForkSpec) (*forkPlan, error) {
 		capHdr:     unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3},
 	}
 	p.planMaps(s)
-	return p, nil
+	return p, p.planProc(s)
 }
 
 // planMaps prepares the maps, each in terms of the user namespace around it.
@@ -229,15 +236,32 @@ func (p *forkPlan) fork() (uintptr, syscall.Errno) {
 	if p.userNS >= 0 || p.drop {
 		p.raiseAmbient()
 	}
-	pid, _, errno = syscall.RawSyscall6(unix.SYS_CLONE, p.flags, 0, 0, 0, 0, 0)
-	if errno != 0 {
-		p.fail(StepClone, errno)
-	}
-	if pid != 0 {
-		p.fail(stepStarted, syscall.Errno(pid))
-	}
-	p.exec()
+	p.second()
 	return 0, 0
+}
+
+// second is the second clone and the code on both sides of it. It does not return.
+//
+//go:nosplit
+//go:norace
+func (p *forkPlan) second() {
+	pidfd := uintptr(0)
+	if p.proc != nil {
+		pidfd = uintptr(unsafe.Pointer(&p.proc.pidfd))
+		if _, _, errno := syscall.RawSyscall(unix.SYS_UNSHARE, unix.CLONE_NEWNS, 0, 0); errno != 0 {
+			p.fail(StepClone, errno)
+		}
+	}
+	pid, _, errno := syscall.RawSyscall6(unix.SYS_CLONE, p.flags, 0, pidfd, 0, 0, 0)
+	switch {
+	case errno != 0:
+		p.fail(StepClone, errno)
+	case pid == 0:
+		p.exec()
+	case p.proc != nil:
+		p.proc.mount()
+	}
+	p.fail(stepStarted, syscall.Errno(pid))
 }
 
 // exec is the second process. It does not return.
@@ -245,6 +269,11 @@ func (p *forkPlan) fork() (uintptr, syscall.Errno) {
 //go:nosplit
 //go:norace
 func (p *forkPlan) exec() {
+	if p.proc != nil {
+		if errno := p.proc.take(); errno != 0 {
+			p.fail(StepClone, errno)
+		}
+	}
 	if errno := p.inner.write(); errno != 0 {
 		p.fail(StepMap, errno)
 	}

@@ -138,13 +138,14 @@ func (f *front) stubJoining(userns string, flags uintptr, goFD int) (pid int, er
 // another new one, which is for the daemon. A process has power over all others of
 // its own user namespace, if it is root there: over their memory, too, whatever
 // they do against it, since procfs of the host is never far. A namespace further in
-// it has none.
+// it has none. Nor can root there unmount procfs to find that of the host under it.
 //
 // A limit of the kernel may leave room for one level only, and an outer namespace
 // may forbid the map (nested containers): then with less, as the user is told.
 func (f *front) stubNested(flags uintptr, goFD int) (pid int, err error) {
 	same, root := sys.IDMap{UID: os.Getuid(), GID: os.Getgid()}, sys.IDMap{}
-	pid, err = f.forkStub(sys.ForkSpec{UserNS: -1, Outer: &same, Map: &root, Namespaces: flags}, goFD)
+	nested := sys.ForkSpec{UserNS: -1, Outer: &same, Map: &root, Namespaces: flags, LockProc: !f.o.Target.NoPIDNS}
+	pid, err = f.forkStub(nested, goFD)
 	if err == nil {
 		f.nested = true
 		return pid, nil

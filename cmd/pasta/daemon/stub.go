@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 
 	"github.com/pasta-net/pasta/core/sys"
+	"github.com/pasta-net/pasta/netcfg/netns"
 )
 
 const (
@@ -37,7 +39,7 @@ func runStub(r *role, command []string) error {
 // warnings: the network works without.
 func prepareNamespaces(newProc bool) (warnings []error) {
 	if newProc {
-		if err := mountProc(); err != nil {
+		if err := useProc(); err != nil {
 			warnings = append(warnings, messagef("Couldn't mount /proc: %s", sys.Reason(err)))
 		}
 	}
@@ -50,8 +52,27 @@ func prepareNamespaces(newProc bool) (warnings []error) {
 	return warnings
 }
 
-// mountProc mounts a procfs that shows the new PID namespace. Mounts of the host
-// still arrive here, but ours do not spread to the host.
+// useProc sees to a procfs of the new PID namespace and leaves that of the host, if we
+// were started in it.
+func useProc() error {
+	if !netns.ProcIsOurs() {
+		if err := mountProc(); err != nil {
+			return err
+		}
+	}
+	dir, err := os.Getwd()
+	if err != nil || dir != "/proc" && !strings.HasPrefix(dir, "/proc/") {
+		return nil
+	}
+	if err := os.Chdir(dir); err != nil {
+		return os.Chdir("/")
+	}
+	return nil
+}
+
+// mountProc mounts a procfs that shows the new PID namespace, where that could not be
+// done from outside (stubNested). Mounts of the host still arrive here, but ours do
+// not spread to the host.
 func mountProc() error {
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_SLAVE, ""); err != nil {
 		return err
