@@ -71,8 +71,8 @@ func (e *Engine) counters() []string {
 // udpBypass is the line about datagrams past the tap from clients on pif.
 func (e *Engine) udpBypass(pif fwd.Pif) string {
 	h := e.spliceUDP[pif]
-	return fmt.Sprintf("Bypass, UDP of %s: %d flows now, %d opened, %d datagrams to targets, %d to clients, %d dropped",
-		pif, h.Len(), h.Stats.Flows, h.Stats.ToTarget, h.Stats.ToClient, h.Stats.Dropped)
+	return fmt.Sprintf("Bypass, UDP of %s: %d flows now, %d opened, %d datagrams to targets, %d to clients, %d dropped, %d refused",
+		pif, h.Len(), h.Stats.Flows, h.Stats.ToTarget, h.Stats.ToClient, h.Stats.Dropped, h.Stats.Refused)
 }
 
 // drops lists the reasons that occurred.

@@ -19,9 +19,10 @@ const patience = 5 * time.Second
 var loopbacks = []string{"127.0.0.1", "::1"}
 
 // fakeSockets stands for the sockets of a namespace: it makes them here, left of
-// them.
+// them. raw tells whether whole packets may be sent there.
 type fakeSockets struct {
 	left   int
+	raw    bool
 	notify func()
 }
 
@@ -32,6 +33,17 @@ func (f *fakeSockets) Take(family, typ int) (int, bool) {
 	f.left--
 	fd, errno := sys.Socket(family, typ, 0)
 	return fd, errno == 0
+}
+
+func (f *fakeSockets) Raw(family int) int {
+	if !f.raw {
+		return -1
+	}
+	fd, errno := sys.Socket(family, syscall.SOCK_RAW, syscall.IPPROTO_RAW)
+	if errno != 0 {
+		return -1
+	}
+	return fd
 }
 
 func (f *fakeSockets) Notify(n func()) { f.notify = n }

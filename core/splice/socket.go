@@ -11,6 +11,9 @@ type Sockets interface {
 	// then on, or -1 if there never is one. ok is false if there is none at the
 	// moment; the function given to Notify is then called once there are more.
 	Take(family, typ int) (fd int, ok bool)
+	// Raw gives a socket that sends whole packets of an IP version (IPPROTO_RAW),
+	// which is the caller's from then on, or -1.
+	Raw(family int) int
 	// Notify sets that function. Any goroutine may call it.
 	Notify(f func())
 }

@@ -1,6 +1,7 @@
 package splice
 
 import (
+	"syscall"
 	"time"
 
 	"github.com/pasta-net/pasta/core/flow"
@@ -34,8 +35,9 @@ type UDPOptions struct {
 // UDPStats are event counters of a UDP handler.
 type UDPStats struct {
 	// Flows counts flows made, ToTarget and ToClient datagrams, Dropped those that
-	// went nowhere: no slot, no socket, or no room in the receiver.
-	Flows, ToTarget, ToClient, Dropped uint64
+	// went nowhere: no slot, no socket, or no room in the receiver. Refused counts
+	// errors of targets that clients were told.
+	Flows, ToTarget, ToClient, Dropped, Refused uint64
 }
 
 // UDP carries the datagrams of the listeners on one pif to sockets on the other: each
@@ -53,6 +55,7 @@ type UDP struct {
 	in      *sys.RecvBatch
 	out     run
 	waiting waitingRoom
+	refused refusals
 
 	// Stats is for reading between events.
 	Stats UDPStats
@@ -89,6 +92,7 @@ func NewUDP(lp *loop.Loop, pif fwd.Pif, sockets Sockets, o UDPOptions) *UDP {
 		in:        sys.NewRecvBatch(udpSlots, udpLen),
 		out:       newRun(),
 		waiting:   newWaitingRoom(),
+		refused:   newRefusals(pif, sockets),
 	}
 	return h
 }
@@ -163,9 +167,18 @@ func (h *UDP) deliver(i uint32, s int) {
 			fd = f.client.Listener
 		}
 	}
-	sent, lost := h.out.send(fd)
+	sent, lost, errno := h.out.send(fd)
 	*count += uint64(sent)
 	h.Stats.Dropped += uint64(lost)
+	h.failed(i, s, errno)
+}
+
+// failed handles an error of the socket to side s of flow i, if errno is one. The flow
+// goes on: whoever refuses may be about to start. Nothing can be told to a target.
+func (h *UDP) failed(i uint32, s int, errno syscall.Errno) {
+	if s == toTarget && errno == syscall.ECONNREFUSED && h.refused.tell(&h.flows[i].client) {
+		h.Stats.Refused++
+	}
 }
 
 // find gives the flow of a client, a new one if need be; flow.None if it can have
@@ -226,4 +239,7 @@ func (h *UDP) due(i uint32) int64 {
 }
 
 // Close ends all flows.
-func (h *UDP) Close() { h.table.All(h.close) }
+func (h *UDP) Close() {
+	h.table.All(h.close)
+	h.refused.close()
+}

@@ -57,7 +57,9 @@ func newUDPEnv(t testing.TB, pif fwd.Pif, addr string, o UDPOptions) *udpEnv {
 		if e.listener >= 0 {
 			sys.Close(e.listener)
 		}
-		sys.Close(e.server)
+		if e.server >= 0 {
+			sys.Close(e.server)
+		}
 	})
 	return e
 }

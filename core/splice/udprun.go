@@ -99,14 +99,17 @@ func datagrams(bytes, segment int) int {
 }
 
 // send transmits what is collected through fd and forgets it. sent and lost count
-// datagrams.
-func (r *run) send(fd int) (sent, lost int) {
+// datagrams; errno is the last failure, which may be about earlier ones.
+func (r *run) send(fd int) (sent, lost int, errno syscall.Errno) {
 	r.end()
 	tried := false
 	for first := 0; first < r.batch.Len(); {
-		n, errno := r.batch.Send(fd, first)
+		n, err := r.batch.Send(fd, first)
+		if err != 0 {
+			errno = err
+		}
 		switch {
-		case errno == 0:
+		case err == 0:
 			for _, count := range r.lens[first : first+n] {
 				sent += count
 			}
@@ -122,5 +125,5 @@ func (r *run) send(fd int) (sent, lost int) {
 	}
 	r.batch.Reset()
 	r.slot = flow.None
-	return sent, lost
+	return sent, lost, errno
 }

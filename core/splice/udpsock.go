@@ -33,11 +33,12 @@ func (h *UDP) FromSock(index uint32, gen uint16, bits uint32, now int64) {
 	}
 	fd := int(h.flows[i].fd[s])
 	if bits&loop.Err != 0 {
-		_ = sys.SocketError(fd)
+		h.failed(i, s, sys.SocketError(fd))
 	}
 	for range udpRounds {
 		n, errno := h.in.Recv(fd, udpSlots, 0)
-		if errno != 0 {
+		if errno != 0 { // EAGAIN, or what came after SocketError
+			h.failed(i, s, errno)
 			return
 		}
 		h.pass(i, s, n, now)

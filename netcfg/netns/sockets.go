@@ -103,6 +103,20 @@ func (s *Sockets) Take(family, typ int) (fd int, ok bool) {
 	return fd, ok
 }
 
+// Raw makes a socket that sends whole packets of an IP version in the namespace, and
+// receives nothing (raw(7)), or gives -1 where we may not. It is the caller's. The
+// thread must still have CAP_NET_RAW there.
+func (s *Sockets) Raw(family int) int {
+	fd := -1
+	_ = s.thread.Do(func() error {
+		if made, errno := sys.Socket(family, syscall.SOCK_RAW, syscall.IPPROTO_RAW); errno == 0 {
+			fd = made
+		}
+		return nil
+	})
+	return fd
+}
+
 // kick has Run look at the stock.
 func (s *Sockets) kick() {
 	select {

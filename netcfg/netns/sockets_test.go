@@ -1,6 +1,7 @@
 package netns
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -94,6 +95,22 @@ func TestSocketsLiveInTheNamespace(t *testing.T) {
 				t.Errorf("connect: %v, want a namespace without addresses", errno)
 			}
 			sys.Close(fd)
+		}
+	})
+}
+
+// TestRaw: packets are sent in the namespace, whose loopback is down.
+func TestRaw(t *testing.T) {
+	netnstest.Run(t, func(t *testing.T) {
+		s, _ := stocked(t)
+		fd := s.Raw(syscall.AF_INET)
+		if fd < 0 {
+			t.Fatal("no raw socket")
+		}
+		defer sys.Close(fd)
+		err := syscall.Sendto(fd, make([]byte, 20), 0, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+		if !errors.Is(err, syscall.ENETUNREACH) {
+			t.Errorf("send: %v, want a namespace without addresses", err)
 		}
 	})
 }

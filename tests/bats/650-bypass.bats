@@ -61,6 +61,19 @@ datagrams() {
 @test "UDP out IPv4" { datagrams; }
 @test "UDP out IPv6" { datagrams; }
 
+# refused WHERE ADDR: what becomes of a datagram to a port that is forwarded to nobody.
+refused() { "$1" "$NETTOOL" connect -udp "$2"; }
+
+@test "UDP to a port that nobody has: the namespace is told, on the host there are no rights for that" {
+	local address
+	guest_start "$WAY" -t none -u 6009 -U 7009
+	for address in 127.0.0.1 "[::1]"; do
+		expect ECONNREFUSED refused in_guest "$address:7009"
+		expect silence refused in_host "$address:6009"
+	done
+	guest_stop
+}
+
 # sees WANT WHERE ADDR [flags]: the server at ADDR sees a client at address WANT.
 sees() {
 	local want=$1 where=$2 addr=$3 seen
