@@ -17,6 +17,7 @@ import (
 	"net/netip"
 
 	"github.com/pasta-net/pasta/core/config"
+	"github.com/pasta-net/pasta/core/neigh"
 	"github.com/pasta-net/pasta/core/tap"
 	"github.com/pasta-net/pasta/portfwd"
 )
@@ -76,6 +77,37 @@ type Engine interface {
 	// SetDNSHosts replaces the resolvers behind Family.DNSForward; an invalid
 	// address: there is none.
 	SetDNSHosts(v4, v6 netip.Addr) error
+}
+
+// HubRunner serves the guests of h and returns the exit status of the process. It
+// writes what goes wrong to standard error.
+type HubRunner func(h *Hub) (exit int)
+
+// Hub is a program whose guests come and go while it runs.
+type Hub struct {
+	// Name is the program, for messages.
+	Name string
+	// Level is the least severe level that is logged.
+	Level slog.Level
+	// Serve lets guests come and gives each to attach, on a goroutine of its own.
+	// Its error ends the process.
+	Serve func(attach Attach, log *slog.Logger) error
+}
+
+// Attach serves a guest until its link ends, and tells how it did (engine.ErrTap). The
+// link is closed then.
+type Attach func(g *Guest) error
+
+// Guest is one guest of a hub.
+type Guest struct {
+	// Config is as that of a Service.
+	Config config.Config
+	Link   Link
+	// Stations are who has which address on the link; nil: we have all.
+	Stations neigh.Stations
+	// Started is called before the first frame, with what wakes the guest's loop up;
+	// nil: nobody needs that.
+	Started func(wake func())
 }
 
 // NewServer makes a server, with the rights of the start: it opens files and binds

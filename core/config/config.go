@@ -99,6 +99,8 @@ type Family struct {
 // Link selects link services and what they tell the guest.
 type Link struct {
 	DHCP, DHCPv6, NDP, RA bool
+	// Quiet: nothing is sent that the guest did not ask for.
+	Quiet bool
 	// SendDNS and SendSearch tell whether resolvers and search domains are
 	// sent by DHCP, DHCPv6 and RA.
 	SendDNS, SendSearch bool

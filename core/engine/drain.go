@@ -16,6 +16,10 @@ type drain struct {
 	heard bool  // the tap had frames in this turn
 }
 
+// Wake has the loop do a turn: a device that collects frames got some from elsewhere.
+// Any goroutine may call it.
+func (e *Engine) Wake() { e.loop.Post(func() {}) }
+
 // Stop ends Run as soon as nothing is under way from the guest any more, or after a
 // second; called again, at once. Any goroutine may call it.
 func (e *Engine) Stop() { e.loop.Post(e.stop) }

@@ -62,7 +62,7 @@ func New(cfg *config.Config, link *tap.Link, stations Stations, log *slog.Logger
 		lastRA:    neverSent,
 		random:    rand.Int64N,
 	}
-	if h.servesNDP() && cfg.Link.RA {
+	if h.servesNDP() && cfg.Link.RA && !cfg.Link.Quiet {
 		h.ra = h.buildRA()
 	}
 	return h
@@ -88,6 +88,9 @@ func (h *Handler) FromTap(p *packet.Packet, now int64) (handled bool) {
 // Start asks the guest for the MAC of its assigned addresses, one packet per
 // family, and begins the schedule of advertisements.
 func (h *Handler) Start(now int64) {
+	if h.cfg.Link.Quiet {
+		return
+	}
 	if h.cfg.V4.Enabled && !h.guest4.IsZero() && !h.our4.IsZero() {
 		h.requestARP()
 	}

@@ -106,6 +106,7 @@ func TestStartWithoutAddresses(t *testing.T) {
 		{"IPv6 off", func(c *config.Config) { c.V6.Enabled = false }, 1},
 		{"NDP off", func(c *config.Config) { c.Link.NDP = false }, 1},
 		{"no IPv6 address", func(c *config.Config) { c.V6.Guest = netip.Addr{} }, 1},
+		{"quiet", func(c *config.Config) { c.Link.Quiet = true }, 0},
 		{"no address", func(c *config.Config) { c.V4.Guest, c.V6.Guest = netip.Addr{}, netip.Addr{} }, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

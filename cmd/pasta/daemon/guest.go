@@ -8,6 +8,7 @@ import (
 	"github.com/pasta-net/pasta/compat/service"
 	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/engine"
+	"github.com/pasta-net/pasta/core/neigh"
 	"github.com/pasta-net/pasta/netcfg/netns"
 	"github.com/pasta-net/pasta/portfwd"
 )
@@ -19,7 +20,9 @@ type guest struct {
 	link service.Link
 	// ns is a thread in the guest's network namespace, if that is in reach: for
 	// listeners there, services to follow, and the bypass.
-	ns         *netns.Thread
+	ns *netns.Thread
+	// stations are who has which address on the link; nil: we have all.
+	stations   neigh.Stations
 	forwards   portfwd.Rules
 	freeBind   bool
 	capture    *os.File
@@ -29,9 +32,10 @@ type guest struct {
 // wire binds the forwards and makes the engine. After an error the process ends, and
 // with it what was opened.
 func (g *guest) wire(log *slog.Logger) (*run, error) {
-	g.cfg.GuestMAC, g.cfg.Timeouts = g.link.GuestMAC, hostTimeouts()
+	g.cfg.GuestMAC = g.link.GuestMAC
+	hostTimeouts(&g.cfg.Timeouts)
 	o := engine.Options{
-		Config: &g.cfg, Device: g.link.Device, Log: log, Pcap: g.capture, StatsEvery: g.statsEvery,
+		Config: &g.cfg, Device: g.link.Device, Log: log, Stations: g.stations, Pcap: g.capture, StatsEvery: g.statsEvery,
 	}
 	var sockets *netns.Sockets
 	if g.ns != nil {

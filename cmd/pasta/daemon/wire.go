@@ -123,16 +123,15 @@ func tapError(err error, name string) error {
 	return messagef("%s%s\nFailed to set up tap device in namespace", worded(err), hint)
 }
 
-// hostTimeouts reads how the host's own TCP connects. What cannot be read
+// hostTimeouts reads how the host's own TCP connects into t. What cannot be read
 // leaves the core's default.
-func hostTimeouts() (t config.Timeouts) {
+func hostTimeouts(t *config.Timeouts) {
 	t.TCPSynRetries, _ = sysctl("tcp_syn_retries")
 	if n, ok := sysctl("tcp_syn_linear_timeouts"); ok {
 		t.TCPSynLinear = &n
 	}
 	rtoMaxMillis, _ := sysctl("tcp_rto_max_ms")
 	t.TCPRTOMax = time.Duration(rtoMaxMillis) * time.Millisecond
-	return t
 }
 
 // sysctl reads a number below net.ipv4 of the host; 0 and false if there is none.

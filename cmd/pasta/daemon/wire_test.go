@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/pasta-net/pasta/core/config"
 )
 
 func TestTellOrder(t *testing.T) {
@@ -50,11 +52,16 @@ func TestSysctl(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := hostTimeouts().TCPSynRetries; got != want {
+	timeouts := config.Timeouts{UDP: time.Minute}
+	hostTimeouts(&timeouts)
+	if timeouts.UDP != time.Minute {
+		t.Errorf("timeout of UDP flows: got %v, want the personality's", timeouts.UDP)
+	}
+	if got := timeouts.TCPSynRetries; got != want {
 		t.Errorf("tcp_syn_retries: got %d, want %d", got, want)
 	}
 	linear, known := sysctl("tcp_syn_linear_timeouts")
-	if got := hostTimeouts().TCPSynLinear; (got != nil) != known || (known && *got != linear) {
+	if got := timeouts.TCPSynLinear; (got != nil) != known || (known && *got != linear) {
 		t.Errorf("tcp_syn_linear_timeouts: got %v, want %d if known (%v)", got, linear, known)
 	}
 	for _, name := range []string{"no_such_sysctl", "tcp_rmem"} {
