@@ -46,6 +46,11 @@ build: ## the static binary bin/pasta and its links (default)
 bin/nettool: $(wildcard tests/tools/nettool/*.go) ## the other end of tests and benchmarks
 	CGO_ENABLED=0 $(GO) build -buildvcs=false -trimpath -o $@ ./tests/tools/nettool
 
+# RootlessKit's own programs, from a module of its own: what they need is none of ours.
+bin/rootlesskit bin/rootlessctl &: tests/tools/rootlesskit/go.mod
+	cd tests/tools/rootlesskit && CGO_ENABLED=0 $(GO) build -buildvcs=false -trimpath -o $(CURDIR)/bin/ tool
+	touch bin/rootlesskit bin/rootlessctl
+
 install: build ## install below DESTDIR/PREFIX
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 \
 		$(DESTDIR)$(BASHCOMPDIR) $(DESTDIR)$(ZSHCOMPDIR) $(DESTDIR)$(FISHCOMPDIR)
@@ -80,7 +85,7 @@ race: ## the same under the race detector
 netns-test: ## the same, where a test that cannot make namespaces fails
 	CGO_ENABLED=0 PASTA_REQUIRE_NETNS=1 $(GO) test -count=1 $(PKG)
 
-bats: build bin/nettool ## tests of the binary; those that need root only as root
+bats: build bin/nettool bin/rootlesskit bin/rootlessctl ## tests of the binary; those that need root only as root
 	PASTA_REQUIRE_NETNS=1 PASTA=$(CURDIR)/bin/pasta bats $(NO_ROOT_TESTS) tests/bats
 
 fuzz: ## every fuzz target for FUZZTIME (5s)

@@ -5,7 +5,7 @@
 _pasta_takes_argument()
 {
     case $1 in
-        --log-file|--log-size|--runas|--pcap|--pid|--fd|--stats|--conf-path|--mtu|--interface|--outbound-if4|--outbound-if6|--ns-ifname|--ns-mac-addr|--mac-addr|--address|--netmask|--gateway|--outbound|--map-host-loopback|--map-guest-addr|--dns|--dns-forward|--dns-host|--search|--hostname|--fqdn|--tcp-ports|--udp-ports|--tcp-ns|--udp-ns|--netns|--userns) return 0 ;;
+        --log-file|--log-size|--runas|--pcap|--pid|--fd|--stats|--conf-path|--api-socket|--mtu|--interface|--outbound-if4|--outbound-if6|--ns-ifname|--ns-mac-addr|--mac-addr|--address|--netmask|--gateway|--outbound|--map-host-loopback|--map-guest-addr|--dns|--dns-forward|--dns-host|--search|--hostname|--fqdn|--tcp-ports|--udp-ports|--tcp-ns|--udp-ns|--netns|--userns) return 0 ;;
         --*) return 1 ;;
     esac
     # A cluster of short options: the first one with an argument takes the rest.
@@ -16,7 +16,7 @@ _pasta_takes_argument()
 _pasta_argument()
 {
     case $1 in
-        -l|--log-file|-p|--pcap|-P|--pid|-c|--conf-path|--userns)
+        -l|--log-file|-p|--pcap|-P|--pid|-c|--conf-path|--api-socket|--userns)
             compopt -o filenames 2>/dev/null
             COMPREPLY=($(compgen -f -- "$2")) ;;
         -i|--interface|--outbound-if4|--outbound-if6)
@@ -76,7 +76,7 @@ _pasta()
     done
     case ${words[last]} in
         --*=*) _pasta_argument "${words[last]%%=*}" "${words[last]#*=}" ;;
-        -*) COMPREPLY=($(compgen -W "-d --debug --trace -q --quiet -f --foreground -e --stderr -l --log-file --log-size --runas -p --pcap -P --pid -F --fd --stats -c --conf-path --chroot-fallback -h --help --version -m --mtu -i --interface --outbound-if4 --outbound-if6 -I --ns-ifname --ns-mac-addr -M --mac-addr -4 --ipv4-only -6 --ipv6-only --config-net --no-copy-routes --no-copy-addrs --splice-only -a --address -n --netmask -g --gateway -o --outbound --map-host-loopback --no-map-gw --map-guest-addr -D --dns --dns-forward --dns-host -S --search --dhcp-dns --dhcp-search -H --hostname --fqdn --no-tcp --no-udp --no-icmp --no-dhcp --no-dhcpv6 --no-ndp --no-ra -t --tcp-ports -u --udp-ports -T --tcp-ns -U --udp-ns --freebind --no-splice --host-lo-to-ns-lo --netns --userns --netns-only --no-netns-quit --no-pidns" -- "$cur")) ;;
+        -*) COMPREPLY=($(compgen -W "-d --debug --trace -q --quiet -f --foreground -e --stderr -l --log-file --log-size --runas -p --pcap -P --pid -F --fd --stats -c --conf-path --api-socket --chroot-fallback -h --help --version -m --mtu -i --interface --outbound-if4 --outbound-if6 -I --ns-ifname --ns-mac-addr -M --mac-addr -4 --ipv4-only -6 --ipv6-only --config-net --no-copy-routes --no-copy-addrs --splice-only -a --address -n --netmask -g --gateway -o --outbound --map-host-loopback --no-map-gw --map-guest-addr -D --dns --dns-forward --dns-host -S --search --dhcp-dns --dhcp-search -H --hostname --fqdn --no-tcp --no-udp --no-icmp --no-dhcp --no-dhcpv6 --no-ndp --no-ra -t --tcp-ports -u --udp-ports -T --tcp-ns -U --udp-ns --freebind --no-splice --host-lo-to-ns-lo --netns --userns --netns-only --no-netns-quit --no-pidns" -- "$cur")) ;;
         *) COMPREPLY=($(compgen -c -- "$cur")) ;;
     esac
 }

@@ -29,6 +29,7 @@ _arguments -s -S -A '-*' \
     '*--stats=[Print event counters at most every SECONDS, if anything happened; needs --foreground before it]:SECONDS: ' \
     '*-c+[Let pesto show and change forwards through a socket at PATH]:PATH:_files' \
     '*--conf-path=[Let pesto show and change forwards through a socket at PATH]:PATH:_files' \
+    '*--api-socket=[Let rootlessctl show and change forwards through a socket at PATH]:PATH:_files' \
     '*--chroot-fallback[Use chroot where pivot_root fails, as with an initramfs as root]' \
     '*-h[Print this help on standard output and exit]' \
     '*--help[Print this help on standard output and exit]' \

@@ -7,21 +7,15 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/pasta-net/pasta/portfwd"
 	"github.com/pasta-net/pasta/portfwd/ctlsock"
 )
 
-const (
-	// requestTimeout bounds how long a client may think between messages, and how
-	// long one message may take.
-	requestTimeout = 5 * time.Second
-	// maxClients bounds how many clients are served at a time. More of them wait,
-	// until one leaves or has been silent for requestTimeout.
-	maxClients = 32
-)
+// requestTimeout bounds how long a client may think between messages, and how long
+// one message may take.
+const requestTimeout = 5 * time.Second
 
 // Ports are the forwards of a run, see portfwd.Manager.
 type Ports interface {
@@ -49,57 +43,10 @@ func NewServer(file *os.File, ports Ports, guest uint64, log *slog.Logger) (*Ser
 }
 
 // Serve accepts clients until ctx ends. It returns when all of them are gone.
-func (s *Server) Serve(ctx context.Context) {
-	stop := context.AfterFunc(ctx, func() { _ = s.listener.Close() })
-	defer stop()
-	var clients sync.WaitGroup
-	defer clients.Wait()
-	places := make(chan struct{}, maxClients)
-	for {
-		select {
-		case places <- struct{}{}:
-		case <-ctx.Done():
-			return
-		}
-		conn, err := s.accept(ctx)
-		if err != nil {
-			return
-		}
-		clients.Go(func() {
-			s.client(ctx, conn)
-			<-places
-		})
-	}
-}
+func (s *Server) Serve(ctx context.Context) { s.listener.Serve(ctx, s.log, s.client) }
 
-// accept waits for the next client. The error is that of ctx.
-func (s *Server) accept(ctx context.Context) (*net.UnixConn, error) {
-	for {
-		conn, err := s.listener.AcceptUnix()
-		if err == nil {
-			return conn, nil
-		}
-		if ctx.Err() == nil { // out of descriptors, say
-			s.log.Warn("Couldn't accept configuration client", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(requestTimeout):
-		}
-	}
-}
-
-// client serves one client until it has had enough, misbehaves or ctx ends.
-func (s *Server) client(ctx context.Context, conn *net.UnixConn) {
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer stop()
-	pid, err := s.listener.Admit(conn)
-	if err != nil {
-		s.log.Warn("Refused configuration client", "err", err)
-		return
-	}
+// client serves one client until it has had enough or misbehaves.
+func (s *Server) client(conn *net.UnixConn, pid int) {
 	s.log.Info(fmt.Sprintf("Accepted configuration client, PID %d", pid))
 	if err := s.send(conn, kindHello, s.hello()); err != nil {
 		return

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/portfwd"
+	"github.com/pasta-net/pasta/portfwd/ctlsock"
 )
 
 // TestSilentClientsHoldNobodyUp: all but one place are taken by clients that say
@@ -16,7 +17,7 @@ import (
 // is over.
 func TestSilentClientsHoldNobodyUp(t *testing.T) {
 	path := serve(t, pasta(), 0)
-	for i := range maxClients - 1 {
+	for i := range ctlsock.MaxClients - 1 {
 		conn, err := net.Dial("unix", path)
 		if err != nil {
 			t.Fatal(err)
@@ -33,7 +34,7 @@ func TestSilentClientsHoldNobodyUp(t *testing.T) {
 	}
 	c := dial(t, path)
 	if _, err := c.Replace(NewConfig(someRules(), 0, true)); err != nil {
-		t.Errorf("change beside %d silent clients: %v", maxClients-1, err)
+		t.Errorf("change beside %d silent clients: %v", ctlsock.MaxClients-1, err)
 	}
 }
 
@@ -42,7 +43,7 @@ func TestSilentClientsHoldNobodyUp(t *testing.T) {
 func TestMoreClientsWait(t *testing.T) {
 	path := serve(t, pasta(), 0)
 	var served []*Client
-	for range maxClients {
+	for range ctlsock.MaxClients {
 		served = append(served, dial(t, path))
 	}
 	ready := make(chan error, 1)
@@ -61,7 +62,7 @@ func TestMoreClientsWait(t *testing.T) {
 	}
 	select {
 	case err := <-ready:
-		t.Fatalf("%d clients are served at a time (%v), want %d", maxClients+1, err, maxClients)
+		t.Fatalf("%d clients are served at a time (%v), want %d", ctlsock.MaxClients+1, err, ctlsock.MaxClients)
 	default:
 	}
 	if err := served[0].Close(); err != nil {

@@ -56,6 +56,10 @@ func (s *settings) generalOptions() []option {
 			usage: "Let pesto show and change forwards through a socket at `PATH`",
 		},
 		{
+			name: "api-socket", set: store(&o.APISocket), complete: CompleteFile,
+			usage: "Let rootlessctl show and change forwards through a socket at `PATH`",
+		},
+		{
 			name: "chroot-fallback", on: turnOn(&o.ChrootFallback),
 			usage: "Use chroot where pivot_root fails, as with an initramfs as root",
 		},

@@ -169,6 +169,7 @@ func TestOptions(t *testing.T) {
 		{"__complete x", func(o *daemon.Options) { o.Target.Command = []string{"__complete", "x"} }},
 		{"help", func(o *daemon.Options) { o.Target.Command = []string{"help"} }},
 
+		{"--api-socket /run/api.sock", func(o *daemon.Options) { o.APISocket = "/run/api.sock" }},
 		{"--no-vnet-hdr", func(o *daemon.Options) { o.Offload.VnetHdr = false }},
 		{
 			"--no-csum-offload --no-tso --no-uso",

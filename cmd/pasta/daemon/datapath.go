@@ -6,6 +6,8 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/rootless-containers/rootlesskit/v3/pkg/api"
+
 	"github.com/pasta-net/pasta/compat/service"
 	"github.com/pasta-net/pasta/core/engine"
 	"github.com/pasta-net/pasta/core/sys"
@@ -21,6 +23,8 @@ type run struct {
 	log   *slog.Logger
 	// servers change the run while it lasts.
 	servers []service.Server
+	// network tells clients of the API about the guest.
+	network *api.NetworkDriverInfo
 }
 
 // Run moves packets until Stop, nil, or until the tap fails.

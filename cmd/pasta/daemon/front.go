@@ -27,7 +27,7 @@ type front struct {
 	queue *logQueue
 
 	// Opened with the invoking user's rights; nil if not asked for.
-	pidFile, logFile, pcap, conf *os.File
+	pidFile, logFile, pcap, conf, api *os.File
 
 	signals chan os.Signal
 	// stub is the process ID of the spawned command, daemon that of the
@@ -90,9 +90,9 @@ func (f *front) launch() (ready *os.File, err error) {
 		if err := f.startStub(); err != nil {
 			return nil, err
 		}
-		r.Netns = nsPath(f.stub, "net")
+		r.Netns, r.Child = nsPath(f.stub, "net"), f.stub
 	case t.PID != 0:
-		r.Netns = nsPath(t.PID, "net")
+		r.Netns, r.Child = nsPath(t.PID, "net"), t.PID
 	}
 	user, err := f.daemonUserns()
 	if err != nil {
@@ -143,19 +143,25 @@ func (f *front) openFiles() error {
 	if f.pcap, err = createRegular(f.o.PcapFile); err != nil {
 		f.log.Error(fmt.Sprintf("Couldn't open capture file %s: %s", f.o.PcapFile, sys.Reason(err)))
 	}
-	return f.openConf()
+	if f.conf, err = f.bind(f.o.ConfPath); err != nil {
+		return err
+	}
+	f.api, err = f.bind(f.o.APISocket)
+	return err
 }
 
-// openConf binds the control socket.
-func (f *front) openConf() (err error) {
-	if f.o.ConfPath == "" {
-		return nil
+// bind makes a socket for clients that change the run; nil without error for an
+// empty path.
+func (f *front) bind(path string) (*os.File, error) {
+	if path == "" {
+		return nil, nil
 	}
-	if f.conf, err = ctlsock.Listen(f.o.ConfPath); err != nil {
-		return messagef("Failed to bind UNIX domain socket: %s", sys.Reason(err))
+	socket, err := ctlsock.Listen(path)
+	if err != nil {
+		return nil, messagef("Failed to bind UNIX domain socket: %s", sys.Reason(err))
 	}
-	f.log.Info("UNIX domain socket bound at " + f.o.ConfPath)
-	return nil
+	f.log.Info("UNIX domain socket bound at " + path)
+	return socket, nil
 }
 
 // openLog makes the front's logger, for the messages before the daemon runs.
@@ -218,7 +224,8 @@ func (f *front) startDaemon(r *role, user *os.File) (ready *os.File, err error) 
 	}
 	defer closeFile(owner)
 	r.Start, r.Front = f.start, os.Getpid()
-	r.Ready, r.Log, r.Pcap, r.Conf, r.Owner = fdOf(w), fdOf(f.logFile), fdOf(f.pcap), fdOf(f.conf), fdOf(owner)
+	r.Ready, r.Log, r.Pcap, r.Owner = fdOf(w), fdOf(f.logFile), fdOf(f.pcap), fdOf(owner)
+	r.Conf, r.API = fdOf(f.conf), fdOf(f.api)
 	f.daemon, err = f.forkDaemon(r, fdOf(user))
 	if err != nil {
 		ready.Close()
@@ -227,6 +234,7 @@ func (f *front) startDaemon(r *role, user *os.File) (ready *os.File, err error) 
 	closeFile(f.logFile)
 	closeFile(f.pcap)
 	closeFile(f.conf)
+	closeFile(f.api)
 	return ready, nil
 }
 
@@ -245,7 +253,7 @@ func (f *front) forkDaemon(r *role, user int) (pid int, err error) {
 	if !f.o.foreground() {
 		s.Namespaces |= syscall.CLONE_NEWPID
 	}
-	for _, fd := range []int{r.Ready, r.Log, r.Pcap, r.Conf, r.Owner} {
+	for _, fd := range []int{r.Ready, r.Log, r.Pcap, r.Conf, r.API, r.Owner} {
 		if fd != 0 {
 			s.Files = append(s.Files, fd)
 		}

@@ -72,6 +72,8 @@ type Options struct {
 	FreeBind bool
 	// ConfPath is where the control socket for forwards is; empty: none.
 	ConfPath string
+	// APISocket is where the socket of RootlessKit's API is; empty: none.
+	APISocket string
 	// Bypass tells which flows do not take the interface.
 	Bypass fwd.Bypass
 

@@ -39,8 +39,12 @@ type role struct {
 	// Log and Pcap are files opened with the invoking user's rights.
 	Log  int `json:",omitempty"`
 	Pcap int `json:",omitempty"`
-	// Conf is the control socket, bound with the same rights.
+	// Conf is the control socket and API that of RootlessKit's API, bound with the
+	// same rights.
 	Conf int `json:",omitempty"`
+	API  int `json:",omitempty"`
+	// Child is the process ID of the command or of the target, as the user sees it.
+	Child int `json:",omitempty"`
 	// Netns is the path of the target network namespace and Owner a pidfd of
 	// the process that it hangs on.
 	Netns string `json:",omitempty"`
@@ -79,7 +83,7 @@ func takeRole() (*role, error) {
 	if err := json.Unmarshal([]byte(rest), r); err != nil {
 		return nil, fmt.Errorf("decode %s: %w", roleEnv, err)
 	}
-	for _, fd := range []int{r.Ready, r.Log, r.Pcap, r.Conf, r.Owner, r.Go} {
+	for _, fd := range []int{r.Ready, r.Log, r.Pcap, r.Conf, r.API, r.Owner, r.Go} {
 		if fd > 2 {
 			syscall.CloseOnExec(fd)
 		}

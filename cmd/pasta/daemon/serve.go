@@ -84,6 +84,9 @@ func (s *server) start() (dataPath, error) {
 	if err := path.openControl(inherited(s.r.Conf, s.o.ConfPath), ns); err != nil {
 		return nil, worded(err)
 	}
+	if err := path.openAPI(inherited(s.r.API, s.o.APISocket), ns, s.o, s.r.Child); err != nil {
+		return nil, worded(err)
+	}
 	// Sockets in the namespace may still have to be made and low ports bound.
 	if err := isolate.Sandbox(isolate.CapSysAdmin|isolate.CapNetBindService, s.o.ChrootFallback); err != nil {
 		return nil, messagef("%s\nFailed to sandbox process, exiting", worded(err))

@@ -59,6 +59,7 @@ func connect(o *Options, log *slog.Logger, ns *netns.Thread, capture *os.File) (
 	}
 	summary := plan.Summary(o.Forwards[fwd.Host], o.Forwards[fwd.Splice])
 	tell(log, strings.Split(strings.TrimSuffix(summary, "\n"), "\n"), nil)
+	r.network = networkInfo(&cfg)
 	return r, nil
 }
 

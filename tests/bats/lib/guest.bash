@@ -6,16 +6,19 @@
 #   GUEST_PID   a process in the guest's namespaces
 #   PASTA_PID   the process that serves it
 
-# PASTA is the binary under test, NETTOOL the helper (tests/tools/nettool).
+# PASTA is the binary under test, NETTOOL the helper (tests/tools/nettool),
+# ROOTLESSKIT and ROOTLESSCTL are RootlessKit's own (make bin/rootlesskit).
 REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 PASTA=${PASTA:-$REPO/bin/pasta}
 NETTOOL=${NETTOOL:-$REPO/bin/nettool}
+ROOTLESSKIT=${ROOTLESSKIT:-$REPO/bin/rootlesskit}
+ROOTLESSCTL=${ROOTLESSCTL:-$REPO/bin/rootlessctl}
 
 # tools_readable copies binaries that the ordinary user cannot reach (a clone in
 # root's home directory).
 tools_readable() {
 	local name path
-	for name in PASTA NETTOOL; do
+	for name in PASTA NETTOOL ROOTLESSKIT ROOTLESSCTL; do
 		path=${!name}
 		if ! (unprivileged test -x "$path") && [ -x "$path" ]; then
 			mkdir -p "$TOPO_DIR/bin"
@@ -23,7 +26,7 @@ tools_readable() {
 			printf -v "$name" %s "$TOPO_DIR/bin/$(basename "$path")"
 		fi
 	done
-	export PASTA NETTOOL
+	export PASTA NETTOOL ROOTLESSKIT ROOTLESSCTL
 }
 
 # in_guest CMD...: run CMD as user 0 of the guest.
