@@ -14,6 +14,8 @@ export PATH := $(PATH):/usr/local/go/bin
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 FUZZTIME ?= 5s
 PKG := ./...
+# Tools with large dependency trees have a module of their own.
+GO_TOOL = $(GO) tool -modfile=tools/go.mod
 MODULE := github.com/pasta-net/pasta
 # Personalities with a man page and completions.
 DOCUMENTED := pasta pesto
@@ -96,6 +98,7 @@ bench: build bin/nettool ## compare with direct veth, passt and slirp4netns
 
 lint: vet check-fmt shellcheck cross ## all static checks, and that every architecture builds
 	$(GO) tool staticcheck $(PKG)
+	$(GO_TOOL) golangci-lint run
 
 vet: ## go vet
 	$(GO) vet $(PKG)

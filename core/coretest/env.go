@@ -15,9 +15,12 @@ import (
 
 // Addresses of the tests: the gateway stands for the host's loopback.
 var (
-	Guest4, Guest6       = netip.MustParseAddr("10.66.0.2"), netip.MustParseAddr("fd66::2")
-	Gateway4, Gateway6   = netip.MustParseAddr("10.66.0.1"), netip.MustParseAddr("fd66::1")
-	loopback4, loopback6 = netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1")
+	Guest4    = netip.MustParseAddr("10.66.0.2")
+	Guest6    = netip.MustParseAddr("fd66::2")
+	Gateway4  = netip.MustParseAddr("10.66.0.1")
+	Gateway6  = netip.MustParseAddr("fd66::1")
+	loopback4 = netip.MustParseAddr("127.0.0.1")
+	loopback6 = netip.MustParseAddr("::1")
 )
 
 // Family is what differs between the IP versions.

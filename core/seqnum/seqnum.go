@@ -2,11 +2,11 @@
 // section 3.4). Leaf package; pure functions.
 package seqnum
 
-// Value is a sequence number, Size a count of bytes between two of them.
-type (
-	Value uint32
-	Size  uint32
-)
+// Value is a sequence number.
+type Value uint32
+
+// Size is a count of bytes between two sequence numbers.
+type Size uint32
 
 // LessThan tells whether v comes before w.
 func (v Value) LessThan(w Value) bool { return int32(v-w) < 0 }

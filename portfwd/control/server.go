@@ -94,8 +94,9 @@ func (s *Server) answer(k kind, payload []byte) (kind, any) {
 			return kindFailure, Failure{Message: err.Error()}
 		}
 		return kindResult, result
+	default: // answers, and what later versions may ask
+		return kindFailure, Failure{Message: fmt.Sprintf("Unknown request %d", k)}
 	}
-	return kindFailure, Failure{Message: fmt.Sprintf("Unknown request %d", k)}
 }
 
 func (s *Server) replace(payload []byte) (Result, error) {

@@ -71,13 +71,11 @@ func openError(path string, err error) error {
 // CAP_SYS_ADMIN.
 func daemonError(err error, userns string) error {
 	var fe *sys.ForkError
-	if errors.As(err, &fe) {
-		switch fe.Step {
-		case sys.StepUserns:
-			return messagef("Couldn't enter user namespace %s: %s", userns, sys.Reason(err))
-		case sys.StepClone:
-			return messagef("Couldn't switch to pasta namespaces: %s", sys.Reason(err))
-		}
+	switch {
+	case errors.As(err, &fe) && fe.Step == sys.StepUserns:
+		return messagef("Couldn't enter user namespace %s: %s", userns, sys.Reason(err))
+	case fe != nil && fe.Step == sys.StepClone:
+		return messagef("Couldn't switch to pasta namespaces: %s", sys.Reason(err))
 	}
 	return messagef("Couldn't start daemon: %s", sys.Reason(err))
 }
