@@ -38,6 +38,9 @@ type Service struct {
 	// the guest's MAC address, the listeners, the host's timeouts.
 	Config config.Config
 
+	// Stations are who has which address on the link; nil: we have all.
+	Stations neigh.Stations
+
 	// Open makes the link to the guest.
 	Open func() (Link, error)
 	// Forwards are the forwards of the start, FreeBind allows them addresses that

@@ -49,6 +49,9 @@ type Config struct {
 	// Bypass tells which flows go from socket to socket without the tap.
 	Bypass fwd.Bypass
 
+	// Refusal is how the guest learns that the host could not connect for it.
+	Refusal fwd.Refusal
+
 	// Timeouts of idle flows.
 	Timeouts Timeouts
 	// Offload switches of the tap. All true unless the user turned them off.
@@ -76,19 +79,25 @@ type Family struct {
 	// MapGuestAddr as destination means the host's own address, which Guest
 	// shadows. Invalid: no such mapping.
 	MapGuestAddr netip.Addr
-	// DNSForward as destination with port 53 or 853 means DNSHost. Invalid:
-	// no such mapping.
-	DNSForward netip.Addr
+	// DNSForward as destination with port 53 or 853, or with DNSAllPorts any
+	// port, means DNSHost. Invalid: no such mapping.
+	DNSForward  netip.Addr
+	DNSAllPorts bool
 	// DNSHost is the host-side resolver for DNSForward.
 	DNSHost netip.Addr
 	// Own lists addresses of our own on the link, at most fwd.MaxOwn: echo
 	// requests to them are answered here, and what no mapping covers goes nowhere.
 	Own []netip.Addr
+	// Closed are those of Own that tell so who addresses them in vain: that the
+	// network is unreachable. The others are silent.
+	Closed []netip.Addr
 	// DNS lists the resolvers told to the guest, at most 3.
 	DNS []netip.Addr
 	// Outbound is the host-side source address of outbound flows. Invalid:
-	// the kernel chooses. Not used when the target is loopback.
-	Outbound netip.Addr
+	// the kernel chooses. Not used when the target is loopback, unless
+	// OutboundLoopback is set.
+	Outbound         netip.Addr
+	OutboundLoopback bool
 	// OutboundIf binds host-side sockets of outbound flows to an interface.
 	OutboundIf string
 	// Scope is the index of the template interface, on which the guest's
@@ -114,6 +123,10 @@ type Link struct {
 	NTP []netip.Addr
 	// Broadcast has DHCP tell the broadcast address of the guest's subnet.
 	Broadcast bool
+	// Advert is what router advertisements say, where it is not the usual.
+	Advert Advert
+	// Pool has DHCP lease several addresses instead of the guest's.
+	Pool Pool
 	// Hostname is DHCP option 12; FQDN is DHCP option 81 and DHCPv6 option 39.
 	Hostname, FQDN string
 }
@@ -122,6 +135,24 @@ type Link struct {
 type Name struct {
 	Name string
 	Addr netip.Addr
+}
+
+// Advert is the content of router advertisements; zero fields: the usual.
+type Advert struct {
+	// Prefix is announced for autoconfiguration; invalid: that of the address
+	// assigned to the guest, which DHCPv6 manages.
+	Prefix netip.Prefix
+	// RouterSec, ValidSec and PreferredSec are lifetimes in seconds, of the default
+	// router (65535) and of the prefix (for ever).
+	RouterSec              uint16
+	ValidSec, PreferredSec uint32
+}
+
+// Pool is a range of IPv4 addresses to lease.
+type Pool struct {
+	// First is the lowest address, Len how many there are; 0: there is no pool.
+	First netip.Addr
+	Len   int
 }
 
 // Listener is one bound socket of a forward. For TCP it is listening.

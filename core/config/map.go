@@ -1,6 +1,8 @@
 package config
 
 import (
+	"net/netip"
+
 	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/core/packet"
 )
@@ -13,25 +15,34 @@ func (c *Config) Map() *fwd.Map {
 		V6:           c.V6.familyMap(),
 		OurLinkLocal: packet.AddrFrom(c.OurLinkLocal),
 		Bypass:       c.Bypass,
+		Refusal:      c.Refusal,
 	}
 }
 
 func (f *Family) familyMap() fwd.FamilyMap {
-	m := fwd.FamilyMap{
-		Guest:           packet.AddrFrom(f.Guest),
-		Our:             packet.AddrFrom(f.Our),
-		Gateway:         packet.AddrFrom(f.Gateway),
-		MapHostLoopback: packet.AddrFrom(f.MapHostLoopback),
-		MapGuestAddr:    packet.AddrFrom(f.MapGuestAddr),
-		DNSForward:      packet.AddrFrom(f.DNSForward),
-		DNSHost:         packet.AddrFrom(f.DNSHost),
-		Outbound:        packet.AddrFrom(f.Outbound),
-		OutboundIf:      f.OutboundIf,
-		Scope:           f.Scope,
-		Enabled:         f.Enabled,
+	return fwd.FamilyMap{
+		Guest:            packet.AddrFrom(f.Guest),
+		Our:              packet.AddrFrom(f.Our),
+		Gateway:          packet.AddrFrom(f.Gateway),
+		MapHostLoopback:  packet.AddrFrom(f.MapHostLoopback),
+		MapGuestAddr:     packet.AddrFrom(f.MapGuestAddr),
+		DNSForward:       packet.AddrFrom(f.DNSForward),
+		DNSAllPorts:      f.DNSAllPorts,
+		DNSHost:          packet.AddrFrom(f.DNSHost),
+		Own:              addrs(f.Own),
+		Closed:           addrs(f.Closed),
+		Outbound:         packet.AddrFrom(f.Outbound),
+		OutboundLoopback: f.OutboundLoopback,
+		OutboundIf:       f.OutboundIf,
+		Scope:            f.Scope,
+		Enabled:          f.Enabled,
 	}
-	for i, a := range f.Own {
-		m.Own[i] = packet.AddrFrom(a)
+}
+
+// addrs converts at most fwd.MaxOwn addresses.
+func addrs(list []netip.Addr) (m fwd.Addrs) {
+	for i, a := range list {
+		m[i] = packet.AddrFrom(a)
 	}
 	return m
 }

@@ -13,6 +13,7 @@ const (
 	offHlen    = 2
 	offSecs    = 8
 	offFlags   = 10
+	offCiaddr  = 12
 	offYiaddr  = 16
 	offSiaddr  = 20
 	offChaddr  = 28
@@ -34,7 +35,10 @@ const (
 	typeDiscover = 1
 	typeOffer    = 2
 	typeRequest  = 3
+	typeDecline  = 4
 	typeACK      = 5
+	typeNAK      = 6
+	typeRelease  = 7
 )
 
 // request4 is what we need to know of a client's message; its slices point
@@ -46,6 +50,8 @@ type request4 struct {
 	rapid   bool   // rapid commit (RFC 4039) is wanted
 	params  []byte // parameter request list; nil: none
 	maxLen  int    // longest datagram that the client takes; 0: it does not say
+	// wanted is the address asked for, server the one chosen; nil: none.
+	wanted, server []byte
 }
 
 // parse reads a BOOTREQUEST for Ethernet. A message whose vendor area is not in
@@ -88,11 +94,27 @@ func (r *request4) option(code byte, value []byte) {
 		r.maxLen = int(binary.BigEndian.Uint16(value))
 	case code == optRapidCommit:
 		r.rapid = true
+	case code == optWanted && len(value) == 4:
+		r.wanted = value
+	case code == optServerID && len(value) == 4:
+		r.server = value
 	}
 }
 
 func (r *request4) broadcast() bool {
 	return binary.BigEndian.Uint16(r.header[offFlags:])&broadcastFlag != 0
+}
+
+// address is what the client asks for, or has already; the zero Addr: any.
+func (r *request4) address() packet.Addr {
+	b := r.header[offCiaddr:offYiaddr]
+	if r.wanted != nil {
+		b = r.wanted
+	}
+	if a := packet.AddrFrom4([4]byte(b)); !a.IsUnspecified() {
+		return a
+	}
+	return packet.Addr{}
 }
 
 func (r *request4) clientMAC() packet.MAC { return packet.MAC(r.header[offChaddr:]) }

@@ -22,6 +22,7 @@ const (
 	optMTU          = 26
 	optBroadcast    = 28
 	optNTP          = 42
+	optWanted       = 50
 	optLease        = 51
 	optMessageType  = 53
 	optServerID     = 54

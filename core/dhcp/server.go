@@ -29,6 +29,10 @@ type Server struct {
 	// options4 are the values of DHCPv4 options by code, those that are not sent
 	// nil. The message type and rapid commit change from reply to reply.
 	options4 [256][]byte
+	// pool has the addresses to lease, nak4 the options of a refusal; nil if there is
+	// just the guest's address, for everybody.
+	pool *pool
+	nak4 *[256][]byte
 	// serverID is our DUID, tail6 the encoded DHCPv6 options that every reply
 	// ends with.
 	serverID []byte
@@ -54,6 +58,7 @@ func New(cfg *config.Config, link *tap.Link, log *slog.Logger) *Server {
 	}
 	if s.serves4() {
 		s.setOptions4(log)
+		s.makePool()
 	}
 	if s.serves6() {
 		s.tail6 = s.encodeTail6(log)

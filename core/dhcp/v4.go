@@ -25,7 +25,7 @@ type answer4 struct {
 }
 
 // answerTo decides by the kind of message alone: whatever address or server the
-// client asks for, it gets the one address that there is.
+// client asks for, it gets the one address that there is, unless there is a pool.
 func answerTo(r *request4) answer4 {
 	switch {
 	case !r.hasType:
@@ -46,34 +46,45 @@ func (s *Server) fromTap4(b []byte) {
 		s.link.Drop(packet.DropTransport)
 		return
 	}
-	a := answerTo(&r)
+	a, addr := answerTo(&r), s.guest4
+	if s.pool != nil {
+		a, addr = s.lease4(&r, a)
+	}
 	if a.msgType == 0 {
 		return
 	}
-	n := s.putReply4(s.room(s.our4), &r, a)
+	n := s.putReply4(s.room(s.our4), &r, a, addr)
 	mac := r.clientMAC()
 	s.log.answered(a.text, net.HardwareAddr(mac[:]).String())
-	s.sendReply4(&r, n)
+	if a.msgType == typeNAK {
+		s.broadcast4(n)
+		return
+	}
+	s.sendReply4(&r, addr, n)
 }
 
-// putReply4 writes the reply a to r and returns its length. The header is the
+// putReply4 writes the reply a to r, which leases addr, and returns its length. The header is the
 // client's with our fields changed (RFC 2131 table 3); sname and file would
 // mean a boot server and stay empty.
-func (s *Server) putReply4(b []byte, r *request4, a answer4) int {
+func (s *Server) putReply4(b []byte, r *request4, a answer4, addr packet.Addr) int {
 	copy(b, r.header)
 	b[offOp] = bootReply
 	clear(b[offSecs:offFlags])
-	copy(b[offYiaddr:offSiaddr], s.guest4.Wire())
+	copy(b[offYiaddr:offSiaddr], addr.Wire())
 	clear(b[offSiaddr : offSiaddr+4])
 	clear(b[offSname:offCookie])
 	binary.BigEndian.PutUint32(b[offCookie:], magicCookie)
-	s.options4[optMessageType][0] = a.msgType
-	s.options4[optRapidCommit] = nil
+	values := &s.options4
+	if a.msgType == typeNAK {
+		values = s.nak4
+	}
+	values[optMessageType][0] = a.msgType
+	values[optRapidCommit] = nil
 	if a.rapid {
-		s.options4[optRapidCommit] = []byte{}
+		values[optRapidCommit] = []byte{}
 	}
 	limit := s.maxDatagram(r) - packet.IPv4Len - packet.UDPLen
-	w := writer4{values: &s.options4, b: b[offOptions:offOptions:limit]}
+	w := writer4{values: values, b: b[offOptions:offOptions:limit]}
 	return offOptions + len(w.writeAll(r.params))
 }
 
@@ -87,13 +98,20 @@ func (s *Server) maxDatagram(r *request4) int {
 	return max(n, minDatagram)
 }
 
-// sendReply4 sends n bytes of reply to the guest's new address, which it may not
-// have yet: hence to its MAC without ARP. A client that cannot take unicast
+// sendReply4 sends n bytes of reply to addr, the guest's new address, which it may
+// not have yet: hence to its MAC without ARP. A client that cannot take unicast
 // then has set the broadcast flag (RFC 2131 section 4.1).
-func (s *Server) sendReply4(r *request4, n int) {
-	mac, dst := s.link.GuestMAC(), s.guest4
+func (s *Server) sendReply4(r *request4, addr packet.Addr, n int) {
 	if r.broadcast() {
-		mac, dst = packet.Broadcast, packet.AddrFrom4([4]byte{255, 255, 255, 255})
+		s.broadcast4(n)
+		return
 	}
-	s.send(mac, &packet.IPHeader{Src: s.our4, Dst: dst}, serverPort4, clientPort4, n)
+	s.send(s.link.GuestMAC(), &packet.IPHeader{Src: s.our4, Dst: addr}, serverPort4, clientPort4, n)
+}
+
+// broadcast4 sends n bytes of reply to everybody, as refusals are (RFC 2131 section
+// 4.3.2).
+func (s *Server) broadcast4(n int) {
+	all := packet.AddrFrom4([4]byte{255, 255, 255, 255})
+	s.send(packet.Broadcast, &packet.IPHeader{Src: s.our4, Dst: all}, serverPort4, clientPort4, n)
 }

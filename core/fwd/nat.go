@@ -9,7 +9,8 @@ const (
 	portDoT = 853
 )
 
-// MaxOwn is how many addresses of our own a family may have (config.Family.Own).
+// MaxOwn is how many addresses of our own a family may have (config.Family.Own and
+// Closed).
 const MaxOwn = 4
 
 // FamilyMap is the addressing of one IP version; a zero Addr means "none".
@@ -18,10 +19,12 @@ type FamilyMap struct {
 	Guest, Our, Gateway           packet.Addr
 	MapHostLoopback, MapGuestAddr packet.Addr
 	DNSForward, DNSHost           packet.Addr
-	Own                           [MaxOwn]packet.Addr
+	Own, Closed                   Addrs
 	// Outbound and OutboundIf bind the host's sockets of outbound flows.
 	Outbound   packet.Addr
 	OutboundIf string
+	// DNSAllPorts, OutboundLoopback: see config.Family.
+	DNSAllPorts, OutboundLoopback bool
 	// Scope is the index of the host interface on which link-local
 	// destinations of the guest are looked for; 0: none.
 	Scope   uint32
@@ -38,6 +41,8 @@ type Map struct {
 	OurLinkLocal packet.Addr
 	// Bypass tells which flows need no translation.
 	Bypass Bypass
+	// Refusal is how failures to connect are told.
+	Refusal Refusal
 
 	seen4, seen6, seenLinkLocal packet.Addr
 }
@@ -82,7 +87,7 @@ func (m *Map) Outbound(proto uint8, dst packet.Addr, port uint16) (host packet.A
 		return packet.Addr{}, false
 	}
 	switch {
-	case ported && (port == portDNS || port == portDoT) && dst == f.DNSForward && !f.DNSHost.IsZero():
+	case ported && f.forwardsDNS(dst, port):
 		return f.DNSHost, true
 	case dst == f.MapHostLoopback:
 		return loopback(dst), true
@@ -94,13 +99,26 @@ func (m *Map) Outbound(proto uint8, dst packet.Addr, port uint16) (host packet.A
 	return dst, true
 }
 
+// forwardsDNS tells whether what goes to that port of dst is for the host's resolver.
+func (f *FamilyMap) forwardsDNS(dst packet.Addr, port uint16) bool {
+	return dst == f.DNSForward && !f.DNSHost.IsZero() && (f.DNSAllPorts || port == portDNS || port == portDoT)
+}
+
 // Own tells whether dst is one of our own addresses on the link, where we answer
 // echo requests. What no mapping covers does not go on from there.
-func (m *Map) Own(dst packet.Addr) bool {
-	f := m.Family(dst)
-	for i := range f.Own {
-		if f.Own[i] == dst {
-			return !dst.IsZero()
+func (m *Map) Own(dst packet.Addr) bool { return m.Family(dst).Own.has(dst) }
+
+// Closed tells whether the guest learns of dst, to which Outbound found no way, that
+// the network there is unreachable; else it learns nothing.
+func (m *Map) Closed(dst packet.Addr) bool { return m.Family(dst).Closed.has(dst) }
+
+// Addrs are some addresses; unused places are zero.
+type Addrs [MaxOwn]packet.Addr
+
+func (l *Addrs) has(a packet.Addr) bool {
+	for i := range l {
+		if l[i] == a {
+			return !a.IsZero()
 		}
 	}
 	return false

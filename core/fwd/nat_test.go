@@ -45,6 +45,10 @@ func TestOutbound(t *testing.T) {
 		dns(m)
 		m.V4.Own[0], m.V6.Own[3] = addr("10.66.0.3"), addr("fd66::1")
 	}
+	allPorts := func(m *Map) {
+		dns(m)
+		m.V4.DNSAllPorts = true
+	}
 	const tcp, udp, icmp, icmp6 = packet.ProtoTCP, packet.ProtoUDP, packet.ProtoICMP, packet.ProtoICMPv6
 	for _, tt := range []struct {
 		name   string
@@ -58,6 +62,8 @@ func TestOutbound(t *testing.T) {
 		{"rule 1: DNS over TLS", dns, tcp, "10.66.0.3", 853, "127.0.0.53"},
 		{"rule 1: other port", dns, tcp, "10.66.0.3", 54, "10.66.0.3"},
 		{"rule 1: ping has no port", dns, icmp, "10.66.0.3", 0, "10.66.0.3"},
+		{"rule 1: other port, if all are forwarded", allPorts, tcp, "10.66.0.3", 54, "127.0.0.53"},
+		{"rule 1: ping, if all ports are forwarded", allPorts, icmp, "10.66.0.3", 0, "10.66.0.3"},
 		{"rule 1 before rule 2", implicitDNS, udp, "10.66.0.1", 53, "10.66.0.1"},
 		{"rule 2 for other ports", implicitDNS, udp, "10.66.0.1", 54, "127.0.0.1"},
 		{"rule 1 without resolver", func(m *Map) { m.V4.DNSForward = addr("10.66.0.3") }, udp, "10.66.0.3", 53, "10.66.0.3"},
@@ -99,6 +105,17 @@ func TestOwn(t *testing.T) {
 	} {
 		if got := m.Own(addr(text)); got != want {
 			t.Errorf("Own(%s) = %v, want %v", text, got, want)
+		}
+	}
+}
+
+func TestClosed(t *testing.T) {
+	m := testMap(func(m *Map) { m.V4.Closed[1], m.V6.Closed[0] = addr("10.66.0.3"), addr("fd66::3") })
+	for text, want := range map[string]bool{
+		"10.66.0.3": true, "fd66::3": true, "10.66.0.1": false, "fd66::1": false, "0.0.0.0": false, "::": false,
+	} {
+		if got := m.Closed(addr(text)); got != want {
+			t.Errorf("Closed(%s) = %v, want %v", text, got, want)
 		}
 	}
 }

@@ -15,7 +15,8 @@ import (
 
 // Binder binds sockets of outbound flows to the source that is configured for
 // them. A source that cannot be had is not fatal: the kernel chooses then, which
-// is said once. What goes to the host's loopback has no configured source.
+// is said once. What goes to the host's loopback has no configured source, unless
+// that is wanted (OutboundLoopback).
 type Binder struct {
 	nat   *fwd.Map
 	log   *slog.Logger
@@ -71,8 +72,9 @@ func (b *Binder) Addr(fd int, host packet.Addr, scope uint32) {
 
 // source is the address to bind sockets to that talk to host.
 func (b *Binder) source(host packet.Addr) packet.Addr {
-	if src := b.nat.Family(host).Outbound; !src.IsZero() && !host.IsLoopback() {
-		return src
+	f := b.nat.Family(host)
+	if !f.Outbound.IsZero() && (f.OutboundLoopback || !host.IsLoopback()) {
+		return f.Outbound
 	}
 	if host.Is4() {
 		return packet.AddrFrom4([4]byte{})

@@ -71,10 +71,11 @@ addr add fd66::2/64 dev veth0 nodad
 func TestBinding(t *testing.T) {
 	inNamespace(t, func(t *testing.T) {
 		for _, tt := range []struct {
-			name, outbound, outboundIf, host string
-			wantAddr                         string
-			wantIf                           int
-			wantLog                          string // "" for none
+			name, outbound, outboundIf string
+			host                       string // with "+": OutboundLoopback
+			wantAddr                   string
+			wantIf                     int
+			wantLog                    string // "" for none
 		}{
 			{"nothing configured", "", "", "10.66.0.9", "0.0.0.0", 0, ""},
 			{"nothing configured, IPv6", "", "", "fd66::9", "::", 0, ""},
@@ -84,12 +85,16 @@ func TestBinding(t *testing.T) {
 			{"both", "10.66.0.2", "veth0", "10.66.0.9", "10.66.0.2", 7, ""},
 			{"loopback", "10.66.0.2", "veth0", "127.0.0.1", "0.0.0.0", 0, ""},
 			{"loopback, IPv6", "fd66::2", "veth0", "::1", "::", 0, ""},
+			{"loopback, wanted", "10.66.0.2", "veth0", "+127.0.0.1", "10.66.0.2", 0, ""},
+			{"loopback, wanted, IPv6", "fd66::2", "", "+::1", "fd66::2", 0, ""},
 			{"address not here", "10.66.0.3", "", "10.66.0.9", "0.0.0.0", 0, "to address"},
 			{"address not here, IPv6", "fd66::3", "", "fd66::9", "::", 0, "to address"},
 			{"interface not here", "", "eth9", "10.66.0.9", "0.0.0.0", 0, "to interface"},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
-				nat, host := &fwd.Map{}, addr(tt.host)
+				text, wanted := strings.CutPrefix(tt.host, "+")
+				nat, host := &fwd.Map{}, addr(text)
+				nat.Family(host).OutboundLoopback = wanted
 				nat.Family(host).Outbound, nat.Family(host).OutboundIf = addr(tt.outbound), tt.outboundIf
 				var log bytes.Buffer
 				b := NewBinder(nat, slog.New(slog.NewTextHandler(&log, nil)), "UDP")

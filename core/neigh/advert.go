@@ -1,9 +1,12 @@
 package neigh
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math"
+	"net/netip"
 
+	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/packet"
 )
 
@@ -27,10 +30,14 @@ const (
 func (h *Handler) buildRA() []byte {
 	b := make([]byte, packet.IPv6Len+packet.NDRouterAdvertLen, maxRALen)
 	m := b[packet.IPv6Len:]
-	packet.PutICMP(m, packet.ICMPv6RouterAdvert, 0,
-		packet.DefaultTTL<<24|raManaged<<16|raLifetime)
+	a := h.advert()
+	flags := uint32(raManaged)
+	if h.cfg.Link.Advert.Prefix.IsValid() {
+		flags = 0
+	}
+	packet.PutICMP(m, packet.ICMPv6RouterAdvert, 0, packet.DefaultTTL<<24|flags<<16|uint32(a.RouterSec))
 	// Reachable time and retransmission timer stay 0: unspecified.
-	b = h.appendPrefix(b)
+	b = appendPrefix(b, &a)
 	b = h.appendLink(b)
 	b = h.appendMTU(b)
 	b = h.appendRDNSS(b)
@@ -42,18 +49,30 @@ func (h *Handler) buildRA() []byte {
 	return b
 }
 
-// appendPrefix adds a Prefix Information option (RFC 4861 section 4.6.2). Its
-// prefix field is the whole address; the bits beyond the length are the
-// receiver's to ignore. Without an address to assign there is no prefix.
-func (h *Handler) appendPrefix(b []byte) []byte {
-	if h.guest6.IsZero() {
+// advert is the configuration's with the usual in place of zero fields. Without an
+// address to assign there is no usual prefix.
+func (h *Handler) advert() config.Advert {
+	a := h.cfg.Link.Advert
+	if !a.Prefix.IsValid() && !h.guest6.IsZero() {
+		a.Prefix = netip.PrefixFrom(h.cfg.V6.Guest, 64)
+	}
+	a.RouterSec = cmp.Or(a.RouterSec, raLifetime)
+	a.ValidSec, a.PreferredSec = cmp.Or(a.ValidSec, forever), cmp.Or(a.PreferredSec, forever)
+	return a
+}
+
+// appendPrefix adds a Prefix Information option (RFC 4861 section 4.6.2), if there is
+// a prefix. Bits beyond its length are the receiver's to ignore.
+func appendPrefix(b []byte, a *config.Advert) []byte {
+	if !a.Prefix.IsValid() {
 		return b
 	}
-	b = append(b, packet.NDOptPrefix, prefixOptLen/8, 64, raOnLinkAut)
-	b = binary.BigEndian.AppendUint32(b, forever) // valid
-	b = binary.BigEndian.AppendUint32(b, forever) // preferred
+	b = append(b, packet.NDOptPrefix, prefixOptLen/8, byte(a.Prefix.Bits()), raOnLinkAut)
+	b = binary.BigEndian.AppendUint32(b, a.ValidSec)
+	b = binary.BigEndian.AppendUint32(b, a.PreferredSec)
 	b = binary.BigEndian.AppendUint32(b, 0)
-	return append(b, h.guest6[:]...)
+	addr := packet.AddrFrom(a.Prefix.Addr())
+	return append(b, addr[:]...)
 }
 
 func (h *Handler) appendLink(b []byte) []byte {

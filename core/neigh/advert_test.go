@@ -29,6 +29,12 @@ func TestRouterAdvertisement(t *testing.T) {
 		{"plain", func(*config.Config) {}, raHead + raPrefix + raLink + raMTU},
 		{"no MTU", func(c *config.Config) { c.MTU = 0 }, raHead + raPrefix + raLink},
 		{"no address", func(c *config.Config) { c.V6.Guest = netip.Addr{} }, raHead + raLink + raMTU},
+		{"a prefix of its own", func(c *config.Config) {
+			c.V6.Guest = netip.Addr{}
+			c.Link.Advert = config.Advert{
+				Prefix: netip.MustParsePrefix("fd00::/64"), RouterSec: 1800, ValidSec: 86400, PreferredSec: 14400,
+			}
+		}, "ff000708 00000000 00000000 03 04 40 c0 00015180 00003840 00000000 fd000000000000000000000000000000" + raLink + raMTU},
 		{"resolvers not to be sent", func(c *config.Config) { c.V6.DNS = dns }, raHead + raPrefix + raLink + raMTU},
 		{"search list not to be sent", func(c *config.Config) { c.Link.Search = []string{"lan"} }, raHead + raPrefix + raLink + raMTU},
 		{"nothing to send", func(c *config.Config) { c.Link.SendDNS, c.Link.SendSearch = true, true }, raHead + raPrefix + raLink + raMTU},

@@ -35,6 +35,7 @@ type setup struct {
 	feat  tap.Features
 	plain bool // a tap without any feature, instead of all
 	mtu   int
+	alter func(*config.Config)        // changes the configuration
 	wrap  func(tap.Device) tap.Device // to spoil the tap in other ways
 }
 
@@ -62,6 +63,9 @@ func newEnv(t testing.TB, s setup) *env {
 	cfg := coretest.Config()
 	if s.mtu != 0 {
 		cfg.MTU = s.mtu
+	}
+	if s.alter != nil {
+		s.alter(cfg)
 	}
 	e := &env{Env: coretest.NewEnv(t, s.feat, s.wrap)}
 	e.Now = int64(time.Hour)

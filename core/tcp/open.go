@@ -20,6 +20,9 @@ const hostEvents = loop.In | loop.Pri | loop.Out | loop.Rdh | loop.Edge
 func (h *Handler) open(p *packet.Packet, t packet.TCP, key *flow.Key) {
 	host, ok := h.nat.Outbound(packet.ProtoTCP, p.Dst, key.PeerPort)
 	if !ok {
+		if h.nat.Closed(p.Dst) {
+			h.refuse(key, t.Seq(), syscall.ENETUNREACH)
+		}
 		h.link.Drop(packet.DropAddress)
 		return
 	}

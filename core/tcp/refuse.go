@@ -11,9 +11,10 @@ import (
 
 // refuse tells the guest that the host cannot connect, in the way it would have
 // learnt it on the host's own link: RST when the peer refused, ICMP
-// unreachable when there is no way to it, and silence when nothing answered. syn
-// is the sequence number of the guest's SYN.
+// unreachable when there is no way to it, and silence when nothing answered; or as
+// the configuration's Refusal has it. syn is the sequence number of the guest's SYN.
 func (h *Handler) refuse(k *flow.Key, syn seqnum.Value, errno syscall.Errno) {
+	errno = h.nat.Refusal.Errno(errno)
 	if errno == syscall.ETIMEDOUT {
 		return
 	}

@@ -6,8 +6,10 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/coretest"
 	"github.com/pasta-net/pasta/core/flow"
+	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/core/packet"
 )
 
@@ -160,4 +162,48 @@ func TestNoAnswerToUnusableAddresses(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestClosedAddresses checks what becomes of connections to addresses of our own that
+// lead nowhere.
+func TestClosedAddresses(t *testing.T) {
+	for _, closed := range []bool{true, false} {
+		for _, v4 := range []bool{true, false} {
+			t.Run(fmt.Sprintf("closed %v, IPv4 %v", closed, v4), func(t *testing.T) {
+				e := newEnv(t, setup{alter: func(c *config.Config) {
+					for f, gateway := range map[*config.Family]netip.Addr{&c.V4: gateway4, &c.V6: gateway6} {
+						f.MapHostLoopback, f.Own = netip.Addr{}, []netip.Addr{gateway}
+						if closed {
+							f.Closed = f.Own
+						}
+					}
+				}})
+				p := e.newPeer(80)
+				typ := uint8(packet.ICMPUnreachable)
+				if !v4 {
+					p.guest, p.remote = netip.AddrPortFrom(guest6, guestPort), netip.AddrPortFrom(gateway6, 80)
+					typ = packet.ICMPv6Unreachable
+				}
+				p.inject(seg{flags: syn, wnd: 65535})
+				e.fromTap()
+				e.expectGone()
+				if closed {
+					checkUnreachable(t, p, e.Dev.One(t), typ, 0)
+				} else if n := e.Dev.Sent(); n != 0 {
+					t.Errorf("%d frames, want silence", n)
+				}
+			})
+		}
+	}
+}
+
+func TestRefusalIsThatOfTheConfiguration(t *testing.T) {
+	e := newEnv(t, setup{alter: func(c *config.Config) { c.Refusal = fwd.RefuseUnreachable }})
+	p := e.newPeer(80)
+	k := flow.Key{
+		Guest: packet.AddrFrom(p.guest.Addr()), Peer: packet.AddrFrom(p.remote.Addr()),
+		GuestPort: p.guest.Port(), PeerPort: p.remote.Port(),
+	}
+	e.h.refuse(&k, p.iss, syscall.EACCES)
+	checkUnreachable(t, p, e.Dev.One(t), packet.ICMPUnreachable, packet.ICMPCodeNet)
 }

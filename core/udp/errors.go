@@ -19,7 +19,7 @@ func (h *Handler) fromErrQueue(fd int, listener int32, i uint32) {
 			slot = h.flowOfClient(listener, h.inErr.From(m))
 		}
 		if c.HasErr && slot != flow.None {
-			h.passError(slot, &c.Err, h.inErr.Payload(m))
+			h.passError(h.table.Key(slot), h.flows[slot].host, &c.Err, h.inErr.Payload(m))
 		}
 	}
 }
@@ -38,12 +38,11 @@ func (h *Handler) flowOfClient(index int32, to *sys.SockAddr) uint32 {
 	return i
 }
 
-// passError sends the guest an ICMP error about a datagram of flow i that
-// carried payload, or started with it.
-func (h *Handler) passError(i uint32, e *sys.ExtendedErr, payload []byte) {
-	k := h.table.Key(i)
+// passError sends the guest an ICMP error about a datagram of flow k that carried
+// payload, or started with it. host is the flow's host-side address.
+func (h *Handler) passError(k *flow.Key, host packet.Addr, e *sys.ExtendedErr, payload []byte) {
 	msg := packet.ICMPError{Dst: k.Guest, Peer: k.Peer, Proto: packet.ProtoUDP}
-	if !h.nat.HostError(e, h.flows[i].host, &msg) {
+	if !h.nat.HostError(e, host, &msg) {
 		return
 	}
 	var head [packet.UDPLen]byte
@@ -59,8 +58,8 @@ func (h *Handler) passError(i uint32, e *sys.ExtendedErr, payload []byte) {
 
 // unreachable tells the guest that the host itself could not send its datagram,
 // if that is what errno means.
-func (h *Handler) unreachable(i uint32, payload []byte, errno syscall.Errno) {
-	h.passError(i, &sys.ExtendedErr{Errno: errno, Origin: sys.OriginLocal}, payload)
+func (h *Handler) unreachable(k *flow.Key, host packet.Addr, payload []byte, errno syscall.Errno) {
+	h.passError(k, host, &sys.ExtendedErr{Errno: errno, Origin: sys.OriginLocal}, payload)
 }
 
 // FromGuestError handles an ICMP or ICMPv6 packet from the guest and tells

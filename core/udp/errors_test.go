@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/core/coretest"
 	"github.com/pasta-net/pasta/core/loop"
 	"github.com/pasta-net/pasta/core/packet"
@@ -110,7 +111,7 @@ func TestPacketTooBig(t *testing.T) {
 			peer := hostSocket(t, tt.fam.Loopback.String())
 			e.guestSends(coretest.UDP(netip.AddrPortFrom(tt.fam.Guest, 1025), netip.AddrPortFrom(tt.fam.Gateway, addrOf(peer).Port()), nil))
 			tt.err.Errno, tt.err.Info = syscall.EMSGSIZE, 1280
-			e.h.passError(0, &tt.err, make([]byte, 1400))
+			e.h.passError(e.h.table.Key(0), e.h.flows[0].host, &tt.err, make([]byte, 1400))
 			f := e.guestError()
 			m := f.ICMP(t)
 			mtu := uint32(m.ID())<<16 | uint32(m.Seq())
@@ -241,5 +242,29 @@ func TestExpire(t *testing.T) {
 	e.h.Expire(sec(169))
 	if e.h.Len() != 0 || e.h.NextDeadline() != loop.NoDeadline {
 		t.Errorf("%d flows after 120 s without traffic, want 0", e.h.Len())
+	}
+}
+
+// TestClosedAddresses checks what becomes of datagrams to addresses of our own that
+// lead nowhere.
+func TestClosedAddresses(t *testing.T) {
+	for _, fam := range coretest.Families {
+		t.Run(fam.Name, func(t *testing.T) {
+			cfg := coretest.Config()
+			for _, f := range []*config.Family{&cfg.V4, &cfg.V6} {
+				f.MapHostLoopback, f.Own = netip.Addr{}, []netip.Addr{f.Gateway}
+				f.Closed = f.Own
+			}
+			e := newEnvWith(t, coretest.AllFeatures, cfg)
+			e.guestSends(coretest.UDP(netip.AddrPortFrom(fam.Guest, 1025), netip.AddrPortFrom(fam.Gateway, 53), []byte("query")))
+			m := e.guestError().ICMP(t)
+			want := uint8(packet.ICMPUnreachable)
+			if fam.Guest.Is6() {
+				want = packet.ICMPv6Unreachable
+			}
+			if m.Type() != want || m.Code() != 0 || e.h.Len() != 0 {
+				t.Errorf("type %d code %d, %d flows, want %d, 0 and none", m.Type(), m.Code(), e.h.Len(), want)
+			}
+		})
 	}
 }

@@ -61,7 +61,7 @@ func FuzzHostError(f *testing.F) {
 		}
 		e.guestSends(coretest.UDP(src, dst, nil))
 		e.Dev.Discard()
-		e.h.passError(e.h.recent, &sys.ExtendedErr{
+		e.h.passError(e.h.table.Key(e.h.recent), e.h.flows[e.h.recent].host, &sys.ExtendedErr{
 			Origin: origin, Type: typ, Code: code, Info: info, Errno: syscall.Errno(errno),
 		}, payload[:min(len(payload), errLen)])
 		for _, frame := range e.Dev.Take(t) {

@@ -1,6 +1,8 @@
 package udp
 
 import (
+	"syscall"
+
 	"github.com/pasta-net/pasta/core/flow"
 	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/core/packet"
@@ -56,6 +58,9 @@ func (h *Handler) outbound(k *flow.Key, u packet.UDP, now int64) (uint32, packet
 	}
 	host, ok := h.nat.Outbound(packet.ProtoUDP, k.Peer, k.PeerPort)
 	if !ok {
+		if h.nat.Closed(k.Peer) {
+			h.unreachable(k, packet.Addr{}, u.Payload(), syscall.ENETUNREACH)
+		}
 		return flow.None, packet.DropAddress
 	}
 	i := h.insert(k, now)
@@ -64,7 +69,7 @@ func (h *Handler) outbound(k *flow.Key, u packet.UDP, now int64) (uint32, packet
 	}
 	t := target{host: host, hostPort: k.PeerPort, local: k.GuestPort, scope: h.nat.OutboundScope(host)}
 	if errno := h.openSocket(i, &t, now); errno != 0 {
-		h.unreachable(i, u.Payload(), errno)
+		h.unreachable(k, host, u.Payload(), errno)
 		h.close(i)
 		return flow.None, packet.DropNoSocket
 	}

@@ -177,7 +177,7 @@ func (h *Handler) sendFailed(i uint32, r *run, errno syscall.Errno) {
 	at := r.first
 	if r.datagrams() == 1 {
 		h.drop(packet.DropNoSocket, 1)
-		h.unreachable(i, h.pending[at].payload, errno)
+		h.unreachable(h.table.Key(i), h.flows[i].host, h.pending[at].payload, errno)
 		return
 	}
 	switch errno {
