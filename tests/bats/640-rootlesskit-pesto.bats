@@ -1,88 +1,18 @@
 # shellcheck shell=bash
-# RootlessKit itself runs pasta for its network and pesto for its ports, as an
-# ordinary user of the machine: with subordinate IDs, hence with newuidmap, which
-# a user namespace of the test would not let work.
+# RootlessKit itself runs pasta for its network and pesto for its ports.
 # bats file_tags=root
 
 load helpers
+load lib/rootlesskit
 
-setup_file() {
-	[ "$(id -u)" -eq 0 ] || unable "these tests need root"
-	network_start
-	mkdir -m 755 "$TOPO_DIR/path"
-	ln -s "$PASTA" "$TOPO_DIR/path/pasta"
-	ln -s "$PASTA" "$TOPO_DIR/path/pesto"
-	user_database
-}
+setup_file() { rootlesskit_setup pasta pesto; }
 
 teardown_file() { network_stop; }
 
-# user_database gives the user a name and subordinate IDs in the host's mount
-# namespace.
-user_database() {
-	{ cat /etc/passwd && echo "rootless:x:$TOPO_UID:$TOPO_UID::/nonexistent:/bin/sh"; } >"$TOPO_DIR/passwd"
-	echo "$TOPO_UID:100000:65536" >"$TOPO_DIR/subid"
-	chmod 644 "$TOPO_DIR/passwd" "$TOPO_DIR/subid"
-	in_host sh -ec "
-		mount --bind $TOPO_DIR/passwd /etc/passwd
-		mount --bind $TOPO_DIR/subid /etc/subuid
-		mount --bind $TOPO_DIR/subid /etc/subgid"
-}
+teardown() { rootlesskit_teardown; }
 
-teardown() {
-	if [ -n "${KIT-}" ]; then
-		kit_end
-	fi
-}
-
-# as_rootless CMD...: in the host namespace as the ordinary user, whose user namespace
-# is that of the machine.
-as_rootless() {
-	set -- nsenter -t "$(topo_pid host)" -n -m -- \
-		setpriv --reuid "$TOPO_UID" --regid "$TOPO_UID" --clear-groups -- env "PATH=$TOPO_DIR/path:$PATH" "$@"
-	[ -z "${TOPO_EXEC-}" ] || exec "$@"
-	"$@"
-}
-
-# kit PORT_DRIVER [OPTIONS]: starts RootlessKit, sets KIT to its PID and CHILD to that
-# of the process in its namespaces.
-kit() {
-	STATE=$TOPO_DIR/state.$RANDOM
-	background as_rootless "$ROOTLESSKIT" --state-dir="$STATE" --net=pasta --port-driver="$1" "${@:2}" \
-		--copy-up=/etc --copy-up=/run sleep infinity >"$TOPO_DIR/kit.log" 2>&1
-	KIT=$BG_PID
-	if ! wait_for 10 test -S "$STATE/api.sock"; then
-		cat "$TOPO_DIR/kit.log" >&2
-		return 1
-	fi
-	CHILD=$(cat "$STATE/child_pid")
-}
-
-# kit_end ends RootlessKit: pasta follows, and the state is removed.
-kit_end() {
-	kill_and_wait TERM "$KIT"
-	KIT=
-	wait_for 5 no_strays
-	[ ! -e "$STATE" ]
-}
-
-ctl() { as_rootless "$ROOTLESSCTL" --socket "$STATE/api.sock" "$@"; }
-
-# ctl_first ARGS...: the line about the first port.
-ctl_first() { ctl "$@" | grep '"id":1,'; }
-
-in_child() { as_rootless nsenter -t "$CHILD" -U -n --preserve-credentials -- "$@"; }
-
-# in_detached: the same with --detach-netns.
-in_detached() {
-	as_rootless nsenter -t "$CHILD" -U --preserve-credentials "--net=/proc/$CHILD/root$STATE/netns" -- "$@"
-}
-
-# from_peer PORT: what the peer gets when it connects to that port of the host.
-from_peer() { in_peer "$NETTOOL" connect -timeout 5s "$HOST4:$1"; }
-
-# from_host PORT: what the host itself gets at its loopback address.
-from_host() { as_rootless "$NETTOOL" connect -timeout 5s "127.0.0.1:$1"; }
+# kit PORT_DRIVER [OPTIONS]
+kit() { kit_start --net=pasta --port-driver "$@"; }
 
 @test "pesto: TCP and UDP until the ports are removed" {
 	kit pesto --disable-host-loopback
