@@ -138,12 +138,18 @@ func fatal(g *group, failed *ListenError, rules Rules) error {
 	return failed
 }
 
+// Attach makes changes possible before Run, which does it too, is under way. The
+// engine has to run, or be about to.
+func (m *Manager) Attach(engine Engine) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.engine = engine
+}
+
 // Run follows services and tries again what failed, until ctx ends. engine serves
 // what Start opened; from now on it is given the changes.
 func (m *Manager) Run(ctx context.Context, engine Engine) {
-	m.mu.Lock()
-	m.engine = engine
-	m.mu.Unlock()
+	m.Attach(engine)
 	tick := time.NewTicker(scanEvery)
 	defer tick.Stop()
 	for {

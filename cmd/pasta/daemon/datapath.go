@@ -31,6 +31,7 @@ type run struct {
 func (r *run) Run() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	r.ports.Attach(r.Engine) // before servers ask for changes
 	go r.ports.Run(ctx, r.Engine)
 	for _, s := range r.servers {
 		go s.Serve(ctx)
