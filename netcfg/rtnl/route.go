@@ -11,8 +11,12 @@ import (
 // TableMain is the routing table of ordinary unicast routes.
 const TableMain = unix.RT_TABLE_MAIN
 
-// TypeUnicast is the type of routes that forward to a gateway or a link.
-const TypeUnicast RouteType = unix.RTN_UNICAST
+const (
+	// TypeUnicast is the type of routes that forward to a gateway or a link.
+	TypeUnicast RouteType = unix.RTN_UNICAST
+	// TypeLocal is the type of routes to ourselves.
+	TypeLocal RouteType = unix.RTN_LOCAL
+)
 
 // ProtocolBoot is the origin of routes set without saying which.
 const ProtocolBoot = unix.RTPROT_BOOT
