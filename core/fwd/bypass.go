@@ -14,6 +14,12 @@ type Bypass struct {
 	// Only: there is no tap. Clients that are not bypassed are refused, and as
 	// the guest has no address of its own, SameLoopback is implied.
 	Only bool
+	// All clients of listeners on the host are bypassed, wherever they are, to the
+	// target addresses of the rules. Without one they are refused. There is no tap.
+	All bool
+	// ShowClients has a loopback target see the clients' own addresses where they
+	// are not loopback ones, if the sockets in the namespace may be bound to those.
+	ShowClients bool
 }
 
 // KeepsLoopback tells whether the address that an inbound client asked for matters.
@@ -38,6 +44,10 @@ type Target struct {
 	Pif  Pif
 	Addr packet.Addr
 	Port uint16
+	// Client is what the socket is to be bound to, so that the target sees it; zero:
+	// whatever the kernel chooses.
+	Client     packet.Addr
+	ClientPort uint16
 }
 
 // Path chooses how a flow is carried that came to a listener on pif: client is who
@@ -50,6 +60,10 @@ func (m *Map) Path(pif Pif, client, local, target packet.Addr) (p Path, dst pack
 	}
 	b := &m.Bypass
 	switch {
+	case b.All && target.IsZero():
+		return PathRefused, dst
+	case b.All:
+		return PathSplice, target
 	case target.IsLoopback() && b.Inbound: // which no frame could reach
 		return PathSplice, target
 	case target.IsZero() && b.Inbound && client.IsLoopback():
@@ -62,6 +76,15 @@ func (m *Map) Path(pif Pif, client, local, target packet.Addr) (p Path, dst pack
 		return PathRefused, dst
 	}
 	return PathTap, dst
+}
+
+// Shown is the address that the target at dst of a bypassed flow from client is to
+// see; zero: no matter which.
+func (m *Map) Shown(client, dst packet.Addr) packet.Addr {
+	if !m.Bypass.ShowClients || client.IsLoopback() || !dst.IsLoopback() || client.Is4() != dst.Is4() {
+		return packet.Addr{}
+	}
+	return client
 }
 
 // outboundPath is for listeners in the namespace. They are bound to its loopback

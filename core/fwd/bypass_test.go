@@ -10,6 +10,7 @@ import (
 // interface are ever bypassed, unless a rule names a loopback address as target.
 func TestPath(t *testing.T) {
 	usual, same, only := Bypass{Inbound: true}, Bypass{Inbound: true, SameLoopback: true}, Bypass{Inbound: true, Only: true}
+	all := Bypass{All: true}
 	tests := []struct {
 		name                  string
 		bypass                Bypass
@@ -42,6 +43,10 @@ func TestPath(t *testing.T) {
 		{"loopback target", usual, Host, "127.0.0.1", "127.0.0.1", "127.0.0.7", PathSplice, "127.0.0.7"},
 		{"loopback target, remote client", usual, Host, "192.0.2.1", "10.66.0.2", "::1", PathSplice, "::1"},
 		{"loopback target, no splice", Bypass{}, Host, "127.0.0.1", "127.0.0.1", "127.0.0.1", PathRefused, ""},
+
+		{"all", all, Host, "192.0.2.1", "10.66.0.2", "10.9.9.9", PathSplice, "10.9.9.9"},
+		{"all, of another family", all, Host, "2001:db8::1", "fd66::2", "127.0.0.1", PathSplice, "127.0.0.1"},
+		{"all, without target", all, Host, "127.0.0.1", "127.0.0.1", "", PathRefused, ""},
 
 		{"from the namespace", usual, Splice, "127.0.0.1", "127.0.0.1", "", PathSplice, "127.0.0.1"},
 		{"from the namespace, another address", Bypass{}, Splice, "127.0.0.1", "127.0.0.9", "", PathSplice, "127.0.0.9"},
@@ -77,5 +82,28 @@ func TestPathOfGuestWithoutAddress(t *testing.T) {
 	m.Observe(addr("fd66::3"))
 	if path, dst := m.Path(Host, lo, lo, packet.Addr{}); path != PathSplice || dst != addr("fd66::3") {
 		t.Errorf("path %d to %v, want the bypass to the observed address", path, dst.Netip())
+	}
+}
+
+func TestShown(t *testing.T) {
+	tests := []struct {
+		name              string
+		show              bool
+		client, dst, want string
+	}{
+		{"remote client", true, "192.0.2.1", "127.0.0.1", "192.0.2.1"},
+		{"remote client, IPv6", true, "2001:db8::1", "::1", "2001:db8::1"},
+		{"not wanted", false, "192.0.2.1", "127.0.0.1", ""},
+		{"loopback client", true, "127.0.0.9", "127.0.0.1", ""},
+		{"target of another family", true, "2001:db8::1", "127.0.0.1", ""},
+		{"target that would answer elsewhere", true, "192.0.2.1", "10.9.9.9", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			m := Map{Bypass: Bypass{All: true, ShowClients: tt.show}}
+			if got := m.Shown(addr(tt.client), addr(tt.dst)); got != addr(tt.want) {
+				t.Errorf("shown: %v, want %q", got.Netip(), tt.want)
+			}
+		})
 	}
 }

@@ -18,6 +18,17 @@ type Sockets interface {
 	Notify(f func())
 }
 
+// showClient binds fd to the client of t: with its port, else with another one. A
+// socket that may not be bound to foreign addresses stays as it is.
+func showClient(fd int, t *fwd.Target) {
+	for _, port := range [...]uint16{t.ClientPort, 0} {
+		own := sys.MakeSockAddr(t.Client, port, 0)
+		if sys.Bind(fd, &own) == 0 {
+			return
+		}
+	}
+}
+
 // takeSocket gives a socket of type typ for connecting to t, -1 if none can be made;
 // ok is false if there will be one later.
 func takeSocket(s Sockets, t *fwd.Target, typ int) (fd int, ok bool) {

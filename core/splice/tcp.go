@@ -113,6 +113,9 @@ func (h *TCP) start(i uint32, c *conn) bool {
 		return true
 	}
 	_ = sys.SetInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+	if !c.target.Client.IsZero() {
+		showClient(fd, &c.target)
+	}
 	to := sys.MakeSockAddr(c.target.Addr, c.target.Port, 0)
 	if errno := sys.Connect(fd, &to); errno != 0 && errno != syscall.EINPROGRESS {
 		h.abort(i, c)

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"math/rand/v2"
+	"net/netip"
 	"syscall"
 	"testing"
 
 	"github.com/pasta-net/pasta/core/fwd"
+	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/sys"
 )
 
@@ -278,5 +280,51 @@ func TestNoLeak(t *testing.T) {
 	e.h.pipes.close()
 	if after := descriptors(t); after != before {
 		t.Errorf("%d descriptors are open, %d were before", after, before)
+	}
+}
+
+// TestClientIsShown: the target sees the address and the port that it is to see, or
+// another port if that is taken, or whatever else where the address is not allowed.
+func TestClientIsShown(t *testing.T) {
+	taken, at := listen(t, "127.0.0.9")
+	defer sys.Close(taken)
+	freed, other := listen(t, "127.0.0.9")
+	sys.Close(freed)
+	tests := []struct {
+		name, client string
+		port         uint16
+		want         string
+		samePort     bool
+	}{
+		{"free port", "127.0.0.9", other.Port(), "127.0.0.9", true},
+		{"taken port", "127.0.0.9", at.Port(), "127.0.0.9", false},
+		{"foreign address", "192.0.2.1", other.Port(), "127.0.0.1", false},
+		{"other family", "2001:db8::1", other.Port(), "127.0.0.1", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := newEnv(t, Options{})
+			server, to := listen(t, "127.0.0.1")
+			defer sys.Close(server)
+			gate, entry := listen(t, "127.0.0.1")
+			defer sys.Close(gate)
+			client := connectedTo(t, entry, syscall.SOCK_STREAM)
+			defer sys.Close(client.fd)
+			e.h.Open(accept(t, gate), fwd.Target{
+				Pif: fwd.Splice, Addr: packet.Addr(to.Addr().As16()), Port: to.Port(),
+				Client: packet.AddrFrom(netip.MustParseAddr(tt.client)), ClientPort: tt.port,
+			}, e.now())
+			e.quiet()
+			var from sys.SockAddr
+			fd, errno := sys.Accept(server, &from)
+			if errno != 0 {
+				t.Fatal(errno)
+			}
+			defer sys.Close(fd)
+			got := from.Netip()
+			if got.Addr().String() != tt.want || (got.Port() == tt.port) != tt.samePort {
+				t.Errorf("the target sees %v, want %s, port %d: %v", got, tt.want, tt.port, tt.samePort)
+			}
+		})
 	}
 }

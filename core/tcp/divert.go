@@ -15,11 +15,15 @@ type Splicer interface {
 
 // divert keeps a connection accepted from client off the tap if it may not or need
 // not go there, and tells whether it did: then it has another owner, or is closed.
-func (h *Handler) divert(l *listener, fd int, client packet.Addr) bool {
+func (h *Handler) divert(l *listener, fd int, client packet.Addr, port uint16) bool {
 	path, dst := h.nat.Path(l.Pif, client, h.localAddr(l, fd), packet.AddrFrom(l.Rule.TargetAddr))
 	switch path {
 	case fwd.PathSplice:
-		h.splice.Open(fd, fwd.Target{Pif: l.Pif.Other(), Addr: dst, Port: l.TargetPort()}, h.now)
+		t := fwd.Target{Pif: l.Pif.Other(), Addr: dst, Port: l.TargetPort()}
+		if t.Client = h.nat.Shown(client, dst); !t.Client.IsZero() {
+			t.ClientPort = port
+		}
+		h.splice.Open(fd, t, h.now)
 	case fwd.PathRefused:
 		resetClose(fd)
 	case fwd.PathTap:

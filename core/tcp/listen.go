@@ -122,7 +122,7 @@ func (h *Handler) watchListener(i uint32, l *listener, bits uint32) {
 // address where the guest can answer that.
 func (h *Handler) accepted(l *listener, fd int, peer *sys.SockAddr) {
 	addr, port := peer.AddrPort()
-	if h.divert(l, fd, addr) {
+	if h.divert(l, fd, addr, port) {
 		return
 	}
 	key := flow.Key{GuestPort: l.TargetPort(), PeerPort: port}

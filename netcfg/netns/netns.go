@@ -17,6 +17,8 @@ import (
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pasta-net/pasta/core/sys"
 )
 
 // ErrNotNetns is what Open says of a file that is something else.
@@ -105,6 +107,33 @@ func (t *Thread) Do(f func() error) error {
 	done := make(chan error, 1)
 	t.work <- func() { done <- f() }
 	return <-done
+}
+
+// Make makes sockets in the namespace, see Source.
+func (t *Thread) Make(family, typ, n int) (fds []int, err error) {
+	err = t.Do(func() error {
+		for range n {
+			fd, errno := sys.Socket(family, typ, 0)
+			if errno != 0 {
+				return errno
+			}
+			fds = append(fds, fd)
+		}
+		return nil
+	})
+	return fds, err
+}
+
+// Raw makes a socket that sends whole packets in the namespace, see Source.
+func (t *Thread) Raw(family int) int {
+	fd := -1
+	_ = t.Do(func() error {
+		if made, errno := sys.Socket(family, unix.SOCK_RAW, unix.IPPROTO_RAW); errno == 0 {
+			fd = made
+		}
+		return nil
+	})
+	return fd
 }
 
 // Close ends the thread after the running function. What was made on it stays.

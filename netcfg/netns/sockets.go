@@ -1,6 +1,7 @@
 package netns
 
 import (
+	"errors"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -23,7 +24,7 @@ const (
 // namespace: a socket stays in the namespace that it was made in, whoever uses
 // it, and so the event loop can connect there although its thread cannot enter.
 type Sockets struct {
-	thread *Thread
+	source Source
 	// kinds by family and type, see kindOf; the channels are the stock.
 	kinds [4]chan int
 	wake  chan struct{}
@@ -34,9 +35,18 @@ type Sockets struct {
 	notify  func()
 }
 
+// Source makes sockets in a network namespace. One goroutine at a time calls it.
+type Source interface {
+	// Make gives n unconnected, non-blocking sockets, or some of them and an error.
+	// Family and type are as for Take; EAFNOSUPPORT: there never will be one.
+	Make(family, typ, n int) (fds []int, err error)
+	// Raw gives a socket as Sockets.Raw says, or -1.
+	Raw(family int) int
+}
+
 // NewSockets makes a stock. It is empty until Run is called.
-func NewSockets(t *Thread) *Sockets {
-	s := &Sockets{thread: t, wake: make(chan struct{}, 1), notify: func() {}}
+func NewSockets(source Source) *Sockets {
+	s := &Sockets{source: source, wake: make(chan struct{}, 1), notify: func() {}}
 	for i := range s.kinds {
 		s.kinds[i] = make(chan int, stockLen())
 	}
@@ -106,16 +116,7 @@ func (s *Sockets) Take(family, typ int) (fd int, ok bool) {
 // Raw makes a socket that sends whole packets of an IP version in the namespace, and
 // receives nothing (raw(7)), or gives -1 where we may not. It is the caller's. The
 // thread must still have CAP_NET_RAW there.
-func (s *Sockets) Raw(family int) int {
-	fd := -1
-	_ = s.thread.Do(func() error {
-		if made, errno := sys.Socket(family, syscall.SOCK_RAW, syscall.IPPROTO_RAW); errno == 0 {
-			fd = made
-		}
-		return nil
-	})
-	return fd
-}
+func (s *Sockets) Raw(family int) int { return s.source.Raw(family) }
 
 // kick has Run look at the stock.
 func (s *Sockets) kick() {
@@ -139,7 +140,7 @@ func (s *Sockets) Run(stop <-chan struct{}) {
 		case <-retry:
 		}
 		retry = nil
-		err := s.thread.Do(s.fill)
+		err := s.fill()
 		switch {
 		case !s.starved.Load():
 		case err != nil:
@@ -151,23 +152,23 @@ func (s *Sockets) Run(stop <-chan struct{}) {
 	}
 }
 
-// fill makes the sockets that are missing, on the thread of the namespace. The error
-// is the first one.
+// fill has the sockets made that are missing. The error is the first one.
 func (s *Sockets) fill() error {
 	var first error
 	for k, c := range s.kinds {
+		if !s.wanted[k].Load() || len(c) == cap(c) || s.lacking[k].Load() {
+			continue
+		}
 		family, typ := kindAt(k)
-		for s.wanted[k].Load() && len(c) < cap(c) {
-			fd, errno := sys.Socket(family, typ, 0)
-			if errno == syscall.EAFNOSUPPORT {
-				s.lacking[k].Store(true)
-				break
-			}
-			if errno != 0 {
-				first = errno
-				break
-			}
+		fds, err := s.source.Make(family, typ, cap(c)-len(c))
+		for _, fd := range fds {
 			c <- fd // only fill adds, so there is room
+		}
+		switch {
+		case errors.Is(err, syscall.EAFNOSUPPORT):
+			s.lacking[k].Store(true)
+		case first == nil:
+			first = err
 		}
 	}
 	return first
