@@ -20,7 +20,9 @@ func (h *TCP) pump(i uint32, c *conn, s, share int) {
 		}
 		switch {
 		case d.has(eof):
-			_ = sys.Shutdown(int(c.fd[1-s]), syscall.SHUT_WR)
+			if !c.dir[1-s].has(done) { // else carry closes both, which says the same
+				_ = sys.Shutdown(int(c.fd[1-s]), syscall.SHUT_WR)
+			}
 			d.set(done)
 			continue
 		case !d.has(readable):
