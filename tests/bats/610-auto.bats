@@ -100,3 +100,36 @@ no_port() { ! ports "$1" "$2" | grep -qx "$3"; }
 	kill_and_wait KILL "$host"
 	wait_for 3 answers in_host 127.0.0.1:6600
 }
+
+@test "services on a loopback that are followed stay out of reach from outside" {
+	serve in_guest 127.0.0.1:6700 "[::1]:6700"
+	serve in_host 127.0.0.1:6701 "[::1]:6701"
+	wait_for 3 open_port in_host 6700
+	wait_for 3 answers in_guest 127.0.0.1:6701
+	for address in "$HOST4:670" "[$HOST6]:670"; do
+		closed in_peer "${address}0"
+		closed in_peer "${address}1"
+		closed in_guest "${address}1"
+	done
+	closed in_host 127.0.0.1:6700
+}
+
+# open_port WHERE PORT: something listens there on all addresses.
+open_port() { "$1" ss -Hltn "sport = :$2" | grep -q '\*:'; }
+
+@test "--host-lo-to-ns-lo: they are in reach of the other loopback alone" {
+	guest_start "$WAY" --host-lo-to-ns-lo -t auto -u auto -T auto -U auto
+	serve in_guest 127.0.0.1:6800 "[::1]:6800"
+	serve in_host 127.0.0.1:6801 "[::1]:6801"
+	wait_for 3 answers in_host 127.0.0.1:6800
+	wait_for 3 answers in_guest 127.0.0.1:6801
+	answers in_host "[::1]:6800"
+	answers in_guest "[::1]:6801"
+	for address in "$HOST4:680" "[$HOST6]:680"; do
+		closed in_peer "${address}0"
+		closed in_peer "${address}1"
+		closed in_host "${address}0"
+		closed in_guest "${address}1"
+	done
+	guest_stop
+}

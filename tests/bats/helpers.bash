@@ -138,3 +138,23 @@ fails_with() {
 	echo "status $status, output: $output"
 	[ "$status" -eq 1 ] && [[ "$output" == *"$text"* ]]
 }
+
+# closed WHERE ADDR: no service answers there, whatever the protocol.
+closed() {
+	[ "$("$1" "$NETTOOL" connect -timeout 3s "$2")" != ok ] || answers_nothing "$1" "$2"
+	[ "$("$1" "$NETTOOL" connect -udp -timeout 3s "$2")" != ok ]
+}
+
+# answers_nothing WHERE ADDR: a connection is accepted, but no service is behind it.
+answers_nothing() { ! "$1" "$NETTOOL" up -size 1 -timeout 3s "$2"; }
+
+# ticks: processor time of the daemon in clock ticks.
+ticks() { awk '{ print $14 + $15 }' "/proc/$PASTA_PID/stat"; }
+
+# still: the daemon used no time for a moment.
+still() {
+	local before
+	before=$(ticks)
+	sleep 0.3
+	[ "$(ticks)" = "$before" ]
+}
