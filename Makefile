@@ -26,7 +26,7 @@ INSTALLED_LINKS := $(LINKS) pasta.avx2 passt.avx2
 ARCHES := amd64 arm64
 # VERSION says which commit this is; Go's own stamp fails in a clone of somebody else's.
 GOBUILD := CGO_ENABLED=0 $(GO) build -buildvcs=false -trimpath -ldflags '-s -w -X $(MODULE)/cmd/pasta/command.version=$(VERSION)'
-SCRIPTS := $(wildcard hack/*.sh tests/bats/*.bash tests/bats/lib/*.bash tests/bench/*.sh tests/bench/*.bash) \
+SCRIPTS := $(wildcard hack/*.sh hack/*.bash tests/bats/*.bash tests/bats/lib/*.bash tests/bench/*.sh tests/bench/*.bash) \
 	.ci/run completions/pasta.bash
 # Ordinary users leave out the few tests that only root can do (tag root).
 NO_ROOT_TESTS = $(if $(filter-out 0,$(shell id -u)),--filter-tags '!root')

@@ -11,29 +11,19 @@
 # are allowed, as with every "make test".
 set -eu
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=tree.bash
+. hack/tree.bash
 
-BASE=${XDG_CACHE_HOME:-$HOME/.cache}/pasta-fresh/bookworm
+BASE=$TREES/pasta-fresh/bookworm
 CLONE_OF=https://github.com/pasta-net/pasta # in the README
 STEPS=(try test)
 [ $# -eq 0 ] || STEPS=("$@")
 
-make_base() {
-	[ ! -d "$BASE" ] || return 0
-	rm -rf "$BASE.new"
-	mkdir -p "$BASE.new"
-	debootstrap --variant=minbase bookworm "$BASE.new"
-	mv "$BASE.new" "$BASE"
-}
-
-# mount_machine DIR: the tree below DIR/root, written to DIR only. A real pivot of
-# the root follows, because a chroot may not create user namespaces.
+# mount_machine DIR: the tree below DIR/root, written to DIR only.
 mount_machine() {
 	local root=$1/root
-	mkdir "$1"/{root,upper,work}
-	mount -t overlay -o "lowerdir=$BASE,upperdir=$1/upper,workdir=$1/work" overlay "$root"
-	mount --rbind /dev "$root/dev"
+	tree_mount "$BASE" "$1"
 	mount --rbind /sys "$root/sys"
-	mount -t proc proc "$root/proc"
 	mkdir "$root/usr/local/go"
 	mount --bind -o ro "$(go env GOROOT)" "$root/usr/local/go"
 	cat /etc/resolv.conf >"$root/etc/resolv.conf"
@@ -88,11 +78,7 @@ machine() {
 	local step
 	mount_machine "$1"
 	cp README.md "$1/root/"
-	cd "$1/root"
-	mkdir -p old
-	pivot_root . old
-	cd /
-	umount -l /old
+	tree_pivot "$1/root"
 	prepare
 	for step in "${STEPS[@]}"; do
 		echo "== $step"
@@ -104,7 +90,7 @@ if [ -n "${FRESH_DIR-}" ]; then
 	machine "$FRESH_DIR"
 	exit
 fi
-make_base
+[ -d "$BASE" ] || tree_make "$BASE" bookworm
 FRESH_DIR=$(mktemp -d "$(dirname "$BASE")/run.XXXXXX")
 export FRESH_DIR
 trap 'rm -rf "$FRESH_DIR"' EXIT

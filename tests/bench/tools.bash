@@ -11,7 +11,9 @@
 declare -A GUEST=() DAEMON=() PORT=() REASON=()
 PASST=(pasta) SLIRP=(slirp4netns)
 NEXT_PORT=20000
-CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/pasta-bench
+# shellcheck source=../../hack/tree.bash
+. "$REPO/hack/tree.bash"
+CACHE=$TREES/pasta-bench
 
 # prepare_tools sets the commands of passt and slirp4netns: sid's, run with their
 # own libraries, or the installed ones.
@@ -34,10 +36,7 @@ fetch_sid() {
 	if [ -n "$(find "$CACHE/root" -maxdepth 0 -mtime -1 2>/dev/null)" ]; then
 		return
 	fi
-	# shellcheck disable=SC2016 # for apt
-	uri=$(apt-get indextargets --format '$(ORIGIN) $(LABEL) $(REPO_URI)' |
-		awk '$1 == "Debian" && $2 == "Debian" { print $3; exit }')
-	[ -n "$uri" ] || { echo "no Debian archive in the apt configuration" && return 1; }
+	uri=$(tree_archive) || return
 	mkdir -p "$CACHE"/{etc,state/lists/partial,cache/archives/partial}
 	: >"$CACHE/state/status"
 	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri sid main" >"$CACHE/etc/sources.list"

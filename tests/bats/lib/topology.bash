@@ -123,17 +123,21 @@ topo_start() {
 	if [ "$(id -u)" = 0 ]; then
 		topo_as_root
 	fi
-	topo_holder host unshare --user --map-root-user --net --mount --propagation private
+	topo_namespaces
 	TOPO_NET=$(readlink "/proc/$(topo_pid host)/ns/net")
 	export TOPO_NET
+	topo_files
+	in_host sh -ec "$(topo_sysctls)" # before the link arrives there
+	in_peer sh -ec "$(topo_sysctls); $(topo_peer_links)"
+	in_host sh -ec "$(topo_host_links)"
+	wait_for 5 topo_settled
+}
+
+topo_namespaces() {
+	topo_holder host unshare --user --map-root-user --net --mount --propagation private
 	topo_holder peer nsenter -t "$(topo_pid host)" -U -m --preserve-credentials unshare --net
 	topo_holder user nsenter -t "$(topo_pid host)" -U -n -m --preserve-credentials \
 		unshare --user --map-user=1000 --map-group=1000
-	topo_files
-	in_peer sh -ec "$(topo_sysctls)" # before the link arrives there
-	in_host sh -ec "$(topo_sysctls); $(topo_host_links)"
-	in_peer sh -ec "$(topo_peer_links)"
-	wait_for 5 topo_settled
 }
 
 # topo_settled: the kernel adds the local routes of IPv6 addresses some time after
@@ -188,8 +192,7 @@ topo_sysctls() {
 
 topo_host_links() {
 	cat <<-END
-		ip link add up0 type veth peer name down0
-		ip link set down0 netns $(topo_pid peer)
+		cd /proc/sys/net
 		ip address add $HOST4/24 dev up0
 		ip address add $HOST6/64 dev up0 nodad
 		echo 1 >ipv4/neigh/up0/mcast_solicit # a missing neighbour shows after 1 s
@@ -202,6 +205,7 @@ topo_host_links() {
 
 topo_peer_links() {
 	cat <<-END
+		ip link add down0 type veth peer name up0 netns $(topo_pid host)
 		ip address add $GATEWAY4/24 dev down0
 		ip address add $GATEWAY6/64 dev down0 nodad
 		ip link set down0 up

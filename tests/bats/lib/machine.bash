@@ -1,0 +1,48 @@
+# shellcheck shell=bash
+# The test network with Debian sid as its host, for the programs that call pasta
+# (8xx). Loaded after helpers.bash. Other than in the rest of the tests, the
+# namespaces are root's, because rootless engines want subordinate IDs; what is
+# tested runs as the ordinary user of that host ("user", 1000).
+#
+# In there, bin/pasta is /usr/bin/pasta, nettool is in the PATH, and $TOPO_DIR is at
+# the same place as here. Everything ends with the host's process 1. The peer has
+# the file system of this machine.
+
+# machine_start: for setup_file, in place of network_start.
+machine_start() {
+	[ "$(id -u)" = 0 ] || unable "only root can enter another root directory"
+	machine_tree || unable "no Debian sid: $(tail -n 3 "$BATS_FILE_TMPDIR/sidtree.log")"
+	topo_start
+	in_host install -d -o user -g user -m 0700 /run/user/1000
+	serve in_peer "$PEER4:$OUT_PORT" "[$PEER6]:$OUT_PORT"
+}
+
+machine_tree() { "$REPO/hack/sidtree.sh" build >"$BATS_FILE_TMPDIR/sidtree.log" 2>&1 3>&-; }
+
+# machine_stop: for teardown_file.
+machine_stop() { topo_stop; }
+
+# topo_namespaces: process 1 of the host is found as the child of unshare.
+topo_namespaces() {
+	background unshare --mount --propagation private --pid --fork --kill-child --uts --ipc --net \
+		"$REPO/hack/sidtree.sh" init "$TOPO_DIR"
+	wait_for 20 test -s "$TOPO_DIR/host.ready"
+	pgrep -P "$BG_PID" >"$TOPO_DIR/host.pid"
+	topo_holder peer unshare --net
+}
+
+# Root stays root.
+unprivileged() { exec "$@"; }
+
+# enter PID CMD...: the command becomes a child where the PID namespace is another.
+enter() {
+	local pid=$1
+	shift
+	run_or_exec nsenter -t "$pid" -m -n -u -i -p -- "$@"
+}
+
+# as_user CMD...: like a login, in an environment of its own.
+as_user() {
+	in_host setpriv --reuid 1000 --regid 1000 --init-groups env -i -C /home/user HOME=/home/user \
+		USER=user PATH=/usr/local/bin:/usr/bin:/bin XDG_RUNTIME_DIR=/run/user/1000 LANG=C.UTF-8 "$@"
+}
