@@ -30,6 +30,7 @@ func (e *Engine) stop() {
 		return
 	}
 	e.drain = drain{until: e.loop.Now() + drainLimit, heard: true}
+	e.tcp.CloseListeners() // a successor may want the ports already
 }
 
 // finished tells whether the run is over.

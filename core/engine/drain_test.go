@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pasta-net/pasta/core/coretest"
+	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/core/packet"
 )
 
@@ -95,5 +96,31 @@ func TestSecondStopEndsAtOnce(t *testing.T) {
 	g.Stop()
 	if d := g.runOut(); d > 200*time.Millisecond {
 		t.Errorf("the end took %v", d)
+	}
+}
+
+// What is started in the place of a run that ends can have its ports, however long
+// the connections take.
+func TestStopFreesThePorts(t *testing.T) {
+	g, _ := connected(t)
+	l := bound(t, fwd.TCP)
+	if err := g.addListener(l); err != nil {
+		t.Fatal(err)
+	}
+	for g.tcp.Stats.Held == 0 {
+		g.send(packet.ACK, make([]byte, 32<<10))
+		g.dev.Take(t)
+	}
+	g.Stop()
+	for g.drain.until == 0 {
+		if err := g.turn(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if g.finished() {
+		t.Fatal("the run has ended, want it to wait for the connection")
+	}
+	if !free(fwd.TCP, l.Port) {
+		t.Errorf("port %d is in use", l.Port)
 	}
 }

@@ -55,6 +55,11 @@ func (h *Handler) RemoveListener(fd int) {
 	}
 }
 
+// CloseListeners closes all listeners; connections go on.
+func (h *Handler) CloseListeners() {
+	h.listeners.All(func(_ uint32, fd int) { h.RemoveListener(fd) })
+}
+
 // FromListener accepts connections waiting at listener i with generation gen, and
 // tells how many at least it told the guest of.
 func (h *Handler) FromListener(i uint32, gen uint16, now int64) (opened int) {

@@ -260,5 +260,5 @@ func (h *Handler) Close() {
 			h.abort(i, c)
 		}
 	})
-	h.listeners.All(func(_ uint32, fd int) { h.RemoveListener(fd) })
+	h.CloseListeners()
 }

@@ -176,7 +176,10 @@ func TestSame(t *testing.T) {
 // ends runs w.Wait and gives a channel with its result.
 func ends(w *Watch) <-chan error {
 	done := make(chan error, 1)
-	go func() { done <- w.Wait() }()
+	go func() {
+		done <- w.Wait()
+		w.Close()
+	}()
 	return done
 }
 

@@ -40,7 +40,7 @@ func NewWatch(path string, owner *os.File) (*Watch, error) {
 	w := &Watch{base: filepath.Base(path), events: -1, owner: owner, dir: -1}
 	err := w.open(filepath.Dir(path))
 	if err != nil {
-		w.close()
+		w.Close()
 		return nil, fmt.Errorf("watch network namespace %q: %w", path, err)
 	}
 	var st unix.Stat_t
@@ -82,10 +82,8 @@ func isSilent(dir string) (bool, error) {
 func (w *Watch) Name() string { return w.base }
 
 // Wait returns when the namespace is gone, nil, or when it cannot be watched any
-// more. It closes the Watch, and is called once, on any goroutine; it blocks
-// its thread.
+// more. It is called once, on any goroutine; it blocks its thread.
 func (w *Watch) Wait() error {
-	defer w.close()
 	fds := w.pollFds()
 	timeout := -1
 	if w.dir >= 0 {
@@ -147,7 +145,10 @@ func (w *Watch) missing() bool {
 // (sandboxing takes the rights to look into other processes).
 func isGone(err error) bool { return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) }
 
-func (w *Watch) close() {
+// Close releases what NewWatch opened, after Wait has returned. The kernel takes
+// about 10 ms to close an inotify descriptor, which the end of a run need not
+// wait for.
+func (w *Watch) Close() {
 	if w.owner != nil {
 		w.owner.Close()
 	}

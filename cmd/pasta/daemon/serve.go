@@ -153,6 +153,7 @@ func (s *server) run(path dataPath) (exit int) {
 
 // awaitEnd ends the run when the namespace is gone.
 func (s *server) awaitEnd(path dataPath) {
+	defer s.watch.Close()
 	name := s.watch.Name()
 	if err := s.watch.Wait(); err != nil {
 		s.log.Warn(fmt.Sprintf("Couldn't watch namespace %s any more", name), "err", err)
