@@ -18,6 +18,7 @@ teardown() { process_teardown; }
 	attach "$TARGET"
 	[ "$(stat -c %a "$PIDFILE")" = 600 ]
 	running "$DAEMON"
+	[ "$(cat "/proc/$DAEMON/comm")" = pasta ]
 	[ "$(awk '/^NSpid/ { print $NF }' "/proc/$DAEMON/status")" = 1 ]
 	[ "$(ps -o tty= -p "$DAEMON")" = "?" ]
 	[ "$(ps -o sid= -p "$DAEMON" | tr -d ' ')" != "$(ps -o sid= -p $$ | tr -d ' ')" ]

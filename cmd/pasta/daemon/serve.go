@@ -65,6 +65,7 @@ func (s *server) logLines(err error) {
 
 // start does everything up to readiness. Its errors are texts for the user.
 func (s *server) start() (dataPath, error) {
+	nameProcess()
 	// What happens to the front before we are ready happens to us.
 	if err := isolate.DieWith(syscall.SIGKILL); err != nil {
 		return nil, err
