@@ -91,9 +91,8 @@ init() {
 	hostname sid
 	tree_pivot "$root"
 	mount --make-rshared / # as systemd does; engines warn otherwise
-	# shellcheck disable=SC2016 # for sh
-	exec env -i --ignore-signal=CHLD PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-		sh -c 'echo ready >"$0"; exec sleep infinity' "$dir/host.ready"
+	echo ready >"$dir/host.ready"
+	exec env -i --ignore-signal=CHLD sleep infinity
 }
 
 # mount_rest ROOT: a sysfs of the new network namespace, which rootless engines

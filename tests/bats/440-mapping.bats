@@ -17,15 +17,6 @@ teardown_file() { network_stop; }
 
 teardown() { guest_stop; }
 
-# resolver WHERE ADDR IP: a DNS server that answers every question with IP.
-resolver() {
-	local where=$1 out
-	shift
-	out=$(mktemp "$TOPO_DIR/dns.XXXXXX")
-	background "$where" "$NETTOOL" dns-serve "$@" >"$out"
-	wait_for 5 grep -q ready "$out"
-}
-
 # seen_by ADDR [flags]: the address that the server at ADDR sees, without port.
 seen_by() {
 	local seen addr=$1

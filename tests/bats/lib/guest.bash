@@ -144,3 +144,12 @@ serve() {
 	background "$where" "$NETTOOL" serve "$@" >"$out"
 	wait_for 5 grep -q ready "$out"
 }
+
+# resolver WHERE ADDR IP: a DNS server that answers every question with IP.
+resolver() {
+	local where=$1 out
+	shift
+	out=$(mktemp "$TOPO_DIR/dns.XXXXXX")
+	background "$where" "$NETTOOL" dns-serve "$@" >"$out"
+	wait_for 5 grep -q ready "$out"
+}

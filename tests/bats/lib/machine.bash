@@ -13,7 +13,10 @@ machine_start() {
 	[ "$(id -u)" = 0 ] || unable "only root can enter another root directory"
 	machine_tree || unable "no Debian sid: $(tail -n 3 "$BATS_FILE_TMPDIR/sidtree.log")"
 	topo_start
+	in_host sh -c 'echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range' # as systemd does
 	in_host install -d -o user -g user -m 0700 /run/user/1000
+	PATH=$(dirname "$NETTOOL"):$PATH NETTOOL=nettool # everywhere in the PATH
+	export PATH NETTOOL
 	serve in_peer "$PEER4:$OUT_PORT" "[$PEER6]:$OUT_PORT"
 }
 
@@ -24,21 +27,23 @@ machine_stop() { topo_stop; }
 
 # topo_namespaces: process 1 of the host is found as the child of unshare.
 topo_namespaces() {
-	background unshare --mount --propagation private --pid --fork --kill-child --uts --ipc --net \
+	background unprivileged unshare --mount --propagation private --pid --fork --kill-child --uts --ipc --net \
 		"$REPO/hack/sidtree.sh" init "$TOPO_DIR"
 	wait_for 20 test -s "$TOPO_DIR/host.ready"
 	pgrep -P "$BG_PID" >"$TOPO_DIR/host.pid"
 	topo_holder peer unshare --net
 }
 
-# Root stays root.
+# Root stays root; background needs the exec.
 unprivileged() { exec "$@"; }
 
-# enter PID CMD...: the command becomes a child where the PID namespace is another.
+# enter PID CMD...: in the host, the command becomes a child, which ends with process 1
+# at the latest; the peer has no PID namespace.
 enter() {
-	local pid=$1
+	local pid=$1 namespaces=(-m -n -u -i)
 	shift
-	run_or_exec nsenter -t "$pid" -m -n -u -i -p -- "$@"
+	[ "$pid" != "$(topo_pid host)" ] || namespaces+=(-p)
+	run_or_exec nsenter -t "$pid" "${namespaces[@]}" -- "$@"
 }
 
 # as_user CMD...: like a login, in an environment of its own.

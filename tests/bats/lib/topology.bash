@@ -69,13 +69,21 @@ as_user() {
 topo_pid() { cat "$TOPO_DIR/$1.pid"; }
 
 # background FUNCTION ARGS...: run FUNCTION (in_host, as_user, ...) in the
-# background and set BG_PID to the PID of the command that it runs. Descriptor 3
-# belongs to bats, which waits until nobody has it open.
+# background and set BG_PID to the PID of the command that it runs. Descriptors
+# above 2 belong to bats, which waits until nobody has them open.
 background() {
-	(TOPO_EXEC=1 && "$@") 3>&- &
+	(close_inherited && TOPO_EXEC=1 && "$@") &
 	BG_PID=$!
 	disown # no report when it is killed
 	topo_record "$BG_PID"
+}
+
+close_inherited() {
+	local fd
+	for fd in "/proc/$BASHPID/fd"/*; do
+		fd=${fd##*/}
+		[ "$fd" -le 2 ] || eval "exec $fd>&-"
+	done
 }
 
 # topo_record PID: end this process at topo_stop at the latest.
