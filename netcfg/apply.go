@@ -50,6 +50,15 @@ func ConfigureNamespace(k Kernel, n NamespacePlan) (Applied, error) {
 	return a.done, err
 }
 
+// Inspect finds the interface called name in the namespace of k and changes nothing.
+func Inspect(k Kernel, name string) (Applied, error) {
+	link, err := k.Link(name)
+	if err != nil {
+		return Applied{}, err
+	}
+	return Applied{Index: link.Index, MAC: macOf(link, NamespacePlan{})}, nil
+}
+
 // macOf returns the MAC that the tap has or gets; zero if it cannot have one.
 func macOf(tap rtnl.Link, n NamespacePlan) (mac [6]byte) {
 	if n.MAC != nil {

@@ -151,7 +151,7 @@ func TestDecideLinkTexts(t *testing.T) {
 		DHCP: true, DHCPv6: true, NDP: true, SendDNS: true, SendSearch: true,
 		Search: []string{"a.example"}, Hostname: "box", FQDN: "box.example",
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, netipValues); diff != "" {
 		t.Errorf("link (-want +got):\n%s", diff)
 	}
 }

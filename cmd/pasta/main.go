@@ -10,11 +10,14 @@ import (
 	"github.com/pasta-net/pasta/cmd/pasta/command"
 	"github.com/pasta-net/pasta/cmd/pasta/daemon"
 	"github.com/pasta-net/pasta/compat/pesto"
+	"github.com/pasta-net/pasta/netcfg/attach"
 )
 
 func main() {
-	if exit, handled := daemon.Reentry(); handled {
-		os.Exit(exit)
+	for _, reentry := range []func() (exit int, handled bool){daemon.Reentry, attach.Reentry} {
+		if exit, handled := reentry(); handled {
+			os.Exit(exit)
+		}
 	}
 	os.Exit(run(os.Args))
 }

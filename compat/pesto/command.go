@@ -6,7 +6,6 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/pasta-net/pasta/compat/getopt"
 	"github.com/pasta-net/pasta/portfwd"
@@ -66,7 +65,7 @@ func (r *run) command() *cobra.Command {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	for _, o := range r.options() {
-		flags.AddFlag(o.flag())
+		flags.AddFlag(o.Flag())
 	}
 	usage := func(*cobra.Command) string {
 		return "Usage: " + cmd.Use + "\n\nShow or change the forwards of the pasta with the control socket PATH.\n\n" +
@@ -79,40 +78,24 @@ func (r *run) command() *cobra.Command {
 	return cmd
 }
 
-// option is one row of the table.
-type option struct {
-	name, short, usage string
-	// set is called with each argument; on, for an option without one, at each
-	// occurrence.
-	set func(string) error
-	on  func() error
-}
-
-func (r *run) options() []option {
+func (r *run) options() []getopt.Option {
 	p := &r.program
 	ports := func(option string) func(string) error {
 		return func(text string) error { return p.ports(option, text) }
 	}
-	return []option{
-		{name: "tcp-ports", short: "t", set: ports("-t"), usage: "Forward TCP ports of the host: `SPEC` as for pasta"},
-		{name: "udp-ports", short: "u", set: ports("-u"), usage: "Forward UDP ports of the host: `SPEC` as for pasta"},
-		{name: "tcp-ns", short: "T", set: ports("-T"), usage: "Forward TCP ports of the namespace: `SPEC` as for pasta"},
-		{name: "udp-ns", short: "U", set: ports("-U"), usage: "Forward UDP ports of the namespace: `SPEC` as for pasta"},
-		{name: "add", short: "A", on: p.add, usage: "Add the forwards that follow, up to --delete or --clear"},
-		{name: "delete", short: "D", on: p.remove, usage: "Delete the forwards that follow, up to --add or --clear"},
-		{name: "clear", short: "C", set: p.clear, usage: "Clear a table, `PIF`: HOST or SPLICE"},
-		{name: "show", short: "s", on: turnOn(&r.show), usage: "Print the forwards before and after a change"},
-		{name: "json", on: turnOn(&r.json), usage: "Print forwards as JSON"},
-		{name: "debug", short: "d", on: turnOn(&r.debug), usage: "Tell on standard error what happens"},
-		{name: "help", short: "h", on: r.help, usage: "Print this help on standard output and exit"},
-		{name: "version", on: r.printVersion, usage: "Print the version on standard output and exit"},
-	}
-}
-
-func turnOn(target *bool) func() error {
-	return func() error {
-		*target = true
-		return nil
+	return []getopt.Option{
+		{Name: "tcp-ports", Short: "t", Set: ports("-t"), Usage: "Forward TCP ports of the host: `SPEC` as for pasta"},
+		{Name: "udp-ports", Short: "u", Set: ports("-u"), Usage: "Forward UDP ports of the host: `SPEC` as for pasta"},
+		{Name: "tcp-ns", Short: "T", Set: ports("-T"), Usage: "Forward TCP ports of the namespace: `SPEC` as for pasta"},
+		{Name: "udp-ns", Short: "U", Set: ports("-U"), Usage: "Forward UDP ports of the namespace: `SPEC` as for pasta"},
+		{Name: "add", Short: "A", On: p.add, Usage: "Add the forwards that follow, up to --delete or --clear"},
+		{Name: "delete", Short: "D", On: p.remove, Usage: "Delete the forwards that follow, up to --add or --clear"},
+		{Name: "clear", Short: "C", Set: p.clear, Usage: "Clear a table, `PIF`: HOST or SPLICE"},
+		{Name: "show", Short: "s", On: getopt.TurnOn(&r.show), Usage: "Print the forwards before and after a change"},
+		{Name: "json", On: getopt.TurnOn(&r.json), Usage: "Print forwards as JSON"},
+		{Name: "debug", Short: "d", On: getopt.TurnOn(&r.debug), Usage: "Tell on standard error what happens"},
+		{Name: "help", Short: "h", On: r.help, Usage: "Print this help on standard output and exit"},
+		{Name: "version", On: r.printVersion, Usage: "Print the version on standard output and exit"},
 	}
 }
 
@@ -124,38 +107,6 @@ func (r *run) help() error {
 func (r *run) printVersion() error {
 	fmt.Fprint(r.stdout, r.version)
 	return errDone
-}
-
-func (o option) flag() *pflag.Flag {
-	flag := &pflag.Flag{Name: o.name, Shorthand: o.short, Usage: o.usage}
-	if o.on != nil {
-		flag.NoOptDefVal = "true"
-		flag.Value = &value{set: func(string) error { return o.on() }}
-	} else {
-		flag.Value = &value{set: o.set, takes: true}
-	}
-	return flag
-}
-
-// value is a pflag.Value that hands each occurrence of an option to a function, so
-// that their order counts.
-type value struct {
-	set   func(string) error
-	takes bool
-}
-
-// Set passes the argument on.
-func (v *value) Set(text string) error { return v.set(text) }
-
-// String returns no value: there is no default.
-func (v *value) String() string { return "" }
-
-// Type returns what pflag needs to show options without argument as such.
-func (v *value) Type() string {
-	if v.takes {
-		return "string"
-	}
-	return "bool"
 }
 
 // ports records an option with a port specification.

@@ -1,6 +1,7 @@
 package sys
 
 import (
+	"errors"
 	"syscall"
 	"unsafe"
 
@@ -16,18 +17,24 @@ const (
 	TunUSO6 = 0x40 // Linux 6.2
 )
 
+// The steps of TapOpen.
+const (
+	StepOpenTun = "open /dev/net/tun"
+	StepSetIff  = "TUNSETIFF ioctl on /dev/net/tun"
+)
+
 // TapOpen makes a tap interface in the network namespace of the calling thread.
 // The kernel fills in a "%d" in name; the real name comes back. step names the
 // call that failed.
 func TapOpen(name string, vnetHdr bool) (fd int, ifName string, step string, err error) {
 	fd, err = unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return -1, "", "open /dev/net/tun", err
+		return -1, "", StepOpenTun, err
 	}
 	ifr, err := unix.NewIfreq(name)
 	if err != nil {
 		Close(fd)
-		return -1, "", "TUNSETIFF ioctl on /dev/net/tun", err
+		return -1, "", StepSetIff, err
 	}
 	flags := uint16(unix.IFF_TAP | unix.IFF_NO_PI)
 	if vnetHdr {
@@ -36,9 +43,28 @@ func TapOpen(name string, vnetHdr bool) (fd int, ifName string, step string, err
 	ifr.SetUint16(flags)
 	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr); err != nil {
 		Close(fd)
-		return -1, "", "TUNSETIFF ioctl on /dev/net/tun", err
+		return -1, "", StepSetIff, err
 	}
 	return fd, ifr.Name(), "", nil
+}
+
+// TapQuery gives the name of the interface behind fd and whether its frames have a
+// virtio-net header. EBADFD is a descriptor that has none, EINVAL one that is no tap
+// or has another header.
+func TapQuery(fd int) (ifName string, vnetHdr bool, errno syscall.Errno) {
+	ifr, err := unix.NewIfreq("")
+	if err == nil {
+		err = unix.IoctlIfreq(fd, unix.TUNGETIFF, ifr)
+	}
+	if err != nil {
+		errors.As(err, &errno)
+		return "", false, errno
+	}
+	flags := ifr.Uint16()
+	if flags&unix.IFF_TAP == 0 || flags&unix.IFF_NO_PI == 0 {
+		return "", false, unix.EINVAL
+	}
+	return ifr.Name(), flags&unix.IFF_VNET_HDR != 0, 0
 }
 
 // TapSetVnetLen sets the length of the virtio-net header in bytes.

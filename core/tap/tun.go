@@ -28,7 +28,45 @@ type tunCalls struct {
 // calling thread, with as many of the wanted features as the kernel grants: USO
 // goes first, then TSO, then checksums, then the header itself.
 func OpenTUN(name string, want Features) (*TUN, error) {
-	return openTUN(name, want, tunCalls{sys.TapOpen, sys.TapSetVnetLen, sys.TapSetVnetLE, sys.TapSetOffload})
+	return openTUN(name, want, kernelCalls())
+}
+
+// OpenError tells what of opening a tap the kernel refused.
+type OpenError struct {
+	// Step is sys.StepOpenTun or sys.StepSetIff.
+	Step string
+	Err  error
+}
+
+// Error gives the step and the kernel's reason.
+func (e *OpenError) Error() string { return fmt.Sprintf("%s failed: %v", e.Step, e.Err) }
+
+// Unwrap gives the errno.
+func (e *OpenError) Unwrap() error { return e.Err }
+
+// AdoptTUN makes a device of fd, a tap that somebody else has opened, with as many of
+// the wanted features as are possible without a new header. It owns fd from then on,
+// and makes it non-blocking; on error fd stays the caller's.
+func AdoptTUN(fd int, want Features) (*TUN, error) {
+	name, vnetHdr, errno := sys.TapQuery(fd)
+	if errno != 0 {
+		return nil, fmt.Errorf("use descriptor %d as tap: %w", fd, errno)
+	}
+	if err := syscall.SetNonblock(fd, true); err != nil {
+		return nil, fmt.Errorf("make tap non-blocking: %w", err)
+	}
+	t := &TUN{fd: fd, name: name}
+	if vnetHdr {
+		want.VnetHdr = true
+		if err := t.setVnet(want, kernelCalls()); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+func kernelCalls() tunCalls {
+	return tunCalls{sys.TapOpen, sys.TapSetVnetLen, sys.TapSetVnetLE, sys.TapSetOffload}
 }
 
 func openTUN(name string, want Features, k tunCalls) (*TUN, error) {
@@ -51,7 +89,7 @@ func refused(err error) bool {
 func openFeatures(name string, want Features, k tunCalls) (*TUN, error) {
 	fd, ifName, step, err := k.open(name, want.VnetHdr)
 	if err != nil {
-		return nil, fmt.Errorf("%s failed: %w", step, err)
+		return nil, &OpenError{Step: step, Err: err}
 	}
 	t := &TUN{fd: fd, name: ifName}
 	if want.VnetHdr {

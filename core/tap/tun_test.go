@@ -2,6 +2,7 @@ package tap
 
 import (
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -179,5 +180,18 @@ func TestOpenTUNErrors(t *testing.T) {
 				t.Errorf("%d descriptors left", k.left())
 			}
 		})
+	}
+}
+
+func TestAdoptWhatIsNoTap(t *testing.T) {
+	for _, path := range []string{os.DevNull, "/dev/net/tun"} {
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tun, err := AdoptTUN(int(f.Fd()), Features{}); err == nil {
+			t.Errorf("%s is adopted as %+v", path, tun)
+		}
+		f.Close()
 	}
 }

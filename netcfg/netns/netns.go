@@ -59,10 +59,10 @@ func isNetns(f *os.File) bool {
 	}) == nil
 }
 
-// enter moves the calling thread to the network namespace ns. The caller has
+// Enter moves the calling thread to the network namespace ns. The caller has
 // locked its goroutine to the thread and never unlocks it. Needs CAP_SYS_ADMIN
 // in the caller's user namespace and in the one that owns ns (setns(2)).
-func enter(ns *os.File) error {
+func Enter(ns *os.File) error {
 	err := withFD(ns, func(fd int) error { return unix.Setns(fd, unix.CLONE_NEWNET) })
 	if err != nil {
 		return fmt.Errorf("enter network namespace %q: %w", ns.Name(), err)
@@ -92,7 +92,7 @@ func NewThread(ns *os.File) (*Thread, error) {
 // returns: nothing else can ever run in the wrong namespace.
 func (t *Thread) run(ns *os.File, entered chan<- error) {
 	runtime.LockOSThread()
-	err := enter(ns)
+	err := Enter(ns)
 	entered <- err
 	if err != nil {
 		return

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/pasta-net/pasta/compat/getopt"
 )
 
 // addressOptions are the options of pasta-cli.md section 2.2 about addresses.
@@ -30,7 +32,7 @@ func (s *settings) addressOptions() []option {
 			usage: "Let the namespace reach the host's loopback at `ADDR`, once per family, or none",
 		},
 		{
-			name: "no-map-gw", on: turnOn(&s.opts.Net.NoMapGW),
+			name: "no-map-gw", on: getopt.TurnOn(&s.opts.Net.NoMapGW),
 			usage: "Do not map the gateway to the host's loopback",
 		},
 		{

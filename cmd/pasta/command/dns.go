@@ -3,6 +3,8 @@ package command
 import (
 	"net/netip"
 	"strings"
+
+	"github.com/pasta-net/pasta/compat/getopt"
 )
 
 const (
@@ -32,8 +34,8 @@ func (s *settings) dnsOptions() []option {
 			name: "search", short: "S", set: s.search, def: "from resolv.conf",
 			usage: "Search domains `LIST`, separated by spaces, or none",
 		},
-		{name: "dhcp-dns", on: turnOn(&n.SendDNS), usage: "Send resolvers by DHCP, DHCPv6 and NDP"},
-		{name: "dhcp-search", on: turnOn(&n.SendSearch), usage: "Send search domains by DHCP, DHCPv6 and NDP"},
+		{name: "dhcp-dns", on: getopt.TurnOn(&n.SendDNS), usage: "Send resolvers by DHCP, DHCPv6 and NDP"},
+		{name: "dhcp-search", on: getopt.TurnOn(&n.SendSearch), usage: "Send search domains by DHCP, DHCPv6 and NDP"},
 		{name: "hostname", short: "H", set: s.hostname, usage: "Send host name `NAME` by DHCP"},
 		{name: "fqdn", set: s.fqdn, usage: "Send fully qualified name `NAME` by DHCP and DHCPv6"},
 	}

@@ -3,6 +3,7 @@ package command
 import (
 	"slices"
 
+	"github.com/pasta-net/pasta/compat/getopt"
 	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/portfwd"
 )
@@ -27,7 +28,7 @@ func (s *settings) forwardOptions() []option {
 			usage: "Forward UDP ports of the namespace's loopback to that of the host: `SPEC`, repeatable",
 		},
 		{
-			name: "freebind", on: turnOn(&s.opts.FreeBind),
+			name: "freebind", on: getopt.TurnOn(&s.opts.FreeBind),
 			usage: "Let forwards listen on addresses that the host does not have",
 		},
 		{
@@ -35,7 +36,7 @@ func (s *settings) forwardOptions() []option {
 			usage: "Deliver connections from the host's loopback through the interface",
 		},
 		{
-			name: "host-lo-to-ns-lo", on: turnOn(&s.opts.Bypass.SameLoopback),
+			name: "host-lo-to-ns-lo", on: getopt.TurnOn(&s.opts.Bypass.SameLoopback),
 			usage: "Deliver connections from the host's loopback to that of the namespace",
 		},
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pasta-net/pasta/cmd/pasta/daemon"
+	"github.com/pasta-net/pasta/compat/getopt"
 )
 
 // minLogSize is the smallest limit of the log file, in bytes.
@@ -25,7 +26,7 @@ func (s *settings) generalOptions() []option {
 		{name: "trace", on: s.trace, usage: "Print messages per packet and event too, implies --debug"},
 		{name: "quiet", short: "q", on: s.quiet, usage: "Print no information, only warnings and errors"},
 		{
-			name: "foreground", short: "f", on: turnOn(&o.Foreground),
+			name: "foreground", short: "f", on: getopt.TurnOn(&o.Foreground),
 			usage: "Do not run in background, implied by a command",
 		},
 		{name: "stderr", short: "e", on: s.deprecatedStderr, usage: "Accepted without effect, for old callers"},
@@ -60,7 +61,7 @@ func (s *settings) generalOptions() []option {
 			usage: "Let rootlessctl show and change forwards through a socket at `PATH`",
 		},
 		{
-			name: "chroot-fallback", on: turnOn(&o.ChrootFallback),
+			name: "chroot-fallback", on: getopt.TurnOn(&o.ChrootFallback),
 			usage: "Use chroot where pivot_root fails, as with an initramfs as root",
 		},
 		{

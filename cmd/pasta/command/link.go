@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pasta-net/pasta/compat/getopt"
 	"github.com/pasta-net/pasta/core/config"
 )
 
@@ -44,7 +45,7 @@ func (s *settings) linkOptions() []option {
 		{name: "ipv4-only", short: "4", on: s.ipv4Only, usage: "Disable IPv6"},
 		{name: "ipv6-only", short: "6", on: s.ipv6Only, usage: "Disable IPv4"},
 		{
-			name: "config-net", on: turnOn(&n.ConfigNet),
+			name: "config-net", on: getopt.TurnOn(&n.ConfigNet),
 			usage: "Configure addresses, routes and MTU in the namespace",
 		},
 		{

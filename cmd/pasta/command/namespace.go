@@ -2,6 +2,8 @@ package command
 
 import (
 	"strings"
+
+	"github.com/pasta-net/pasta/compat/getopt"
 )
 
 // netnsDir is where iproute2 keeps named network namespaces.
@@ -20,8 +22,8 @@ func (s *settings) namespaceOptions() []option {
 			name: "netns-only", on: s.netnsOnly,
 			usage: "Neither join nor create a user namespace, implied by --netns without --userns",
 		},
-		{name: "no-netns-quit", on: turnOn(&t.NoNetnsQuit), usage: "Do not exit when the namespace goes away"},
-		{name: "no-pidns", on: turnOn(&t.NoPIDNS), usage: "Leave the command in the caller's PID namespace"},
+		{name: "no-netns-quit", on: getopt.TurnOn(&t.NoNetnsQuit), usage: "Do not exit when the namespace goes away"},
+		{name: "no-pidns", on: getopt.TurnOn(&t.NoPIDNS), usage: "Leave the command in the caller's PID namespace"},
 	}
 }
 

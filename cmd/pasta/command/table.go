@@ -2,6 +2,8 @@ package command
 
 import (
 	"github.com/spf13/pflag"
+
+	"github.com/pasta-net/pasta/compat/getopt"
 )
 
 // The groups of options, in the order of help and man page. Options without a
@@ -85,46 +87,12 @@ func addGroup(flags *pflag.FlagSet, group string, options []option) {
 }
 
 func (o option) flag() *pflag.Flag {
-	flag := &pflag.Flag{
-		Name: o.name, Shorthand: o.short, Usage: o.usage, DefValue: o.def,
-		Annotations: map[string][]string{},
-	}
+	flag := getopt.Option{Name: o.name, Short: o.short, Usage: o.usage, Def: o.def, Set: o.set, On: o.on}.Flag()
+	flag.Annotations = map[string][]string{}
 	if o.complete != "" {
 		flag.Annotations[completeKey] = []string{o.complete}
 	}
-	if o.on != nil {
-		flag.NoOptDefVal = "true"
-		flag.Value = &value{set: func(string) error { return o.on() }}
-	} else {
-		flag.Value = &value{set: o.set}
-	}
 	return flag
-}
-
-// value is a pflag.Value that hands each occurrence of an option to a function.
-type value struct {
-	set  func(string) error
-	last string
-}
-
-// Set passes the argument on.
-func (v *value) Set(text string) error {
-	v.last = text
-	return v.set(text)
-}
-
-// String returns the argument of the last occurrence.
-func (v *value) String() string { return v.last }
-
-// Type returns the word for an argument that the usage text does not name.
-func (v *value) Type() string { return "ARG" }
-
-// turnOn returns an "on" function that sets a switch.
-func turnOn(target *bool) func() error {
-	return func() error {
-		*target = true
-		return nil
-	}
 }
 
 // turnOff returns an "on" function that clears a switch.
