@@ -30,7 +30,8 @@ forwards() {
 }
 
 # rules LINE... -- ARGS...: the summary lists exactly these rules on the host (or, of
-# -T and -U, in the namespace); attributes end without blank.
+# -T and -U, in the namespace), attributes end without blank; and the ports of those
+# that are neither best effort nor followed are open, no others.
 rules() {
 	local want=()
 	while [ "$1" != -- ]; do
@@ -40,7 +41,34 @@ rules() {
 	shift
 	forwards "$@"
 	expect "$(printf '%s\n' "${want[@]}")" listed
+	case " $* ${want[*]-}" in
+	*"(best effort)"* | *"(auto-scan)"*) ;;
+	*" -T "* | *" -U "*) sockets in_guest "${want[@]}" ;;
+	*) sockets in_host "${want[@]}" ;;
+	esac
 	kill_and_wait TERM "$DAEMON"
+}
+
+# sockets WHERE LINE...: exactly the ports of these rules are open there.
+sockets() {
+	local where=$1 proto
+	shift
+	for proto in TCP UDP; do
+		expect "$(printf '%s\n' "$@" | ports_of "$proto")" opened "$(echo "$proto" | tr TCUDP tcudp)" "$where"
+	done
+}
+
+# ports_of PROTO: the ports of the rules on the input, as ss writes them, sorted.
+ports_of() {
+	awk -v proto="$1" '
+		$1 == proto {
+			split(substr($2, 2), part, "]")
+			address = index(part[1], ":") ? "[" part[1] "]" : part[1]
+			n = split(part[2], port, ":")
+			split(port[n], range, "-")
+			last = range[2] ? range[2] : range[1]
+			for (p = range[1]; p <= last; p++) print address port[1] ":" p
+		}' | sort
 }
 
 listed() { sed -n 's/^    \([TU][CD]P \[.*[^ ]\) *$/\1/p' "$OUT"; }
@@ -54,8 +82,8 @@ refused() {
 	[ "$status" -eq 1 ] && [ "$output" = "$text" ]
 }
 
-# opened PROTO: addresses and ports open on the host, sorted.
-opened() { in_host ss -Hln "--$1" | awk '{ print $4 }' | sort; }
+# opened PROTO [WHERE]: addresses and ports open on the host, sorted.
+opened() { "${2-in_host}" ss -Hln "--$1" | awk '{ print $4 }' | sort; }
 
 @test "none, and explicit ports" {
 	rules -- -t none
@@ -77,6 +105,23 @@ opened() { in_host ss -Hln "--$1" | awk '{ print $4 }' | sort; }
 *:8082
 10.66.0.2:9000" opened tcp
 	expect "*%up0:5300" opened udp
+}
+
+@test "traffic goes to the ports of the rules" {
+	forwards -t 8080-8082:9080-9082 -t 8090 -t 0.0.0.0/8095:10.66.0.7/9095 -u 8080:9080 -u 8090
+	in_guest ip address add 10.66.0.7/32 dev lo
+	serve in_guest "$HOST4:9081" "$HOST4:8090" "[$HOST6]:8090" 10.66.0.7:9095 "$HOST4:9080"
+	note_started "$BG_PID"
+	for port in 8080 8081 8090; do
+		expect ok in_peer "$NETTOOL" connect "$HOST4:$port"
+		in_peer "$NETTOOL" up -size 10 "$HOST4:$port"
+	done
+	in_peer "$NETTOOL" up -size 10 "[$HOST6]:8090"
+	closed in_peer "$HOST4:8082" # forwarded, but to nobody
+	expect ECONNREFUSED in_peer "$NETTOOL" connect "$HOST4:9081"
+	in_peer "$NETTOOL" udp-echo -count 3 "$HOST4:8080"
+	in_peer "$NETTOOL" udp-echo -count 3 "$HOST4:8090"
+	in_peer "$NETTOOL" up -size 10 "$HOST4:8095" # last: the guest is at that address then
 }
 
 @test "addresses and interfaces" {
@@ -119,16 +164,26 @@ opened() { in_host ss -Hln "--$1" | awk '{ print $4 }' | sort; }
 	expect 4 grep -c '^    TCP ' "$OUT" # inbound and outbound, two ranges each
 }
 
-@test "all, with and without a limit that allows it" {
-	if [ "$(ulimit -Hn)" -ge 50000 ]; then
-		rules "TCP [*]:$low  =>  $low (best effort)" "TCP [*]:$high  =>  $high (best effort)" -- -t all
-	fi
+@test "all, where the limit on open files allows it" {
+	local before=${low%-*}-19999 after=20011-${low#*-}
+	# Root may be able to raise it.
+	ulimit -n 60000 2>/dev/null || [ "$(ulimit -Hn)" -ge 50000 ] || skip "the limit is $(ulimit -Hn)"
+	rules "TCP [*]:$low  =>  $low (best effort)" "TCP [*]:$high  =>  $high (best effort)" -- -t all
+	rules "TCP [*]:$before  =>  $before (best effort)" "TCP [*]:$after  =>  $after (best effort)" \
+		"TCP [*]:$high  =>  $high (best effort)" -- -t ~20000-20010
+	rules "TCP [127.0.0.6]:$low  =>  192.0.2.6:$low (best effort)" \
+		"TCP [127.0.0.6]:$high  =>  192.0.2.6:$high (best effort)" -- -t 127.0.0.6/all:192.0.2.6
+}
+
+@test "beyond the limit, the error names limit, need and way out" {
 	(
 		ulimit -n 5000
 		run pasta -q -t all "$TARGET"
 		echo "status $status, output: $output"
 		[ "$status" -eq 1 ]
-		[[ "$output" == "Forwarding rules need "*" open files, but the limit is 5000 (hard limit 5000)"* ]]
+		[[ "$output" =~ ^"Forwarding rules need "([0-9]+)" open files, but the limit is 5000 (hard limit 5000)" ]]
+		[ "${BASH_REMATCH[1]}" -gt 30000 ]
+		[[ "$output" == *"Raise the hard limit (ulimit -Hn ${BASH_REMATCH[1]}, "*"), or forward fewer ports" ]]
 	)
 }
 
@@ -143,11 +198,17 @@ opened() { in_host ss -Hln "--$1" | awk '{ print $4 }' | sort; }
 	rules "TCP [0.0.0.0]:5000  =>  192.0.2.5:6000" -- -t 0.0.0.0/5000:192.0.2.5/6000
 	rules "TCP [0.0.0.0]:5000  =>  192.0.2.5:5000" -- -4 -t 5000:192.0.2.5
 	rules "TCP [*]:8080  =>  80" -- -t 8080:0.0.0.0/80
+	rules "TCP [0.0.0.0]:5000-5002  =>  192.0.2.5:6000-6002" -- -t 0.0.0.0/5000-5002:192.0.2.5/6000-6002
+	rules "TCP [5000:fd00::5]:6000  =>  6000" -- --freebind -t 5000:fd00::5/6000 # not a target
 	rules "TCP [::1]:5000  =>  fd00::5:6000" -- -t "::1/5000:[fd00::5]/6000"
 	refused "Dual stack forward to IPv4 address 192.0.2.5 unsupported
 Unable to add rule TCP [*]:5000  =>  192.0.2.5:5000" -t 5000:192.0.2.5
 	refused "Forward from IPv4 (0.0.0.0) to IPv6 (fd00::1) unsupported
 Unable to add rule TCP [0.0.0.0]:5000  =>  fd00::1:6000" -t 0.0.0.0/5000:fd00::1/6000
+	refused "Forward from IPv6 (::1) to IPv4 (192.0.2.1) unsupported
+Unable to add rule TCP [::1]:5000  =>  192.0.2.1:5000" -t ::1/5000:192.0.2.1
+	refused "Forward to multicast address 224.0.0.1 unsupported
+Unable to add rule TCP [0.0.0.0]:5000  =>  224.0.0.1:5000" -t 0.0.0.0/5000:224.0.0.1
 }
 
 @test "the namespace's side" {
@@ -175,6 +236,7 @@ Unable to add rule TCP [0.0.0.0]:5000  =>  fd00::1:6000" -t 0.0.0.0/5000:fd00::1
 	refused "Forwarding configuration conflict: $one versus TCP [0.0.0.0]:8080  =>  8080" -t 0.0.0.0/8080 -t 8080
 	refused "-t none conflicts with previous options" -t 8080 -t none
 	rules "$one" -- -t none -t 8080
+	rules -- -t none -t none
 }
 
 @test "families that are off" {
@@ -203,11 +265,15 @@ Unable to add rule TCP [0.0.0.0]:5000  =>  fd00::1:6000" -t 0.0.0.0/5000:fd00::1
 }
 
 @test "15,000 ports open fast" {
-	local begun took
-	begun=$(date +%s%N)
-	forwards -t 10000-24999
-	took=$((($(date +%s%N) - begun) / 1000000))
-	echo "took $took ms"
-	[ "$took" -lt 3000 ] # with the start of everything else; measured: 0.4 s
-	expect 15000 sh -c "echo $(opened tcp | wc -l)"
+	local begun took best=3000
+	for _ in 1 2 3; do
+		begun=$(date +%s%N)
+		forwards -t 10000-24999
+		took=$((($(date +%s%N) - begun) / 1000000))
+		echo "took $took ms"
+		best=$((took < best ? took : best))
+		expect 15000 sh -c "echo $(opened tcp | wc -l)"
+		kill_and_wait TERM "$DAEMON"
+	done
+	[ "$best" -lt 1000 ] # with the start of everything else; measured: 0.4 s
 }
