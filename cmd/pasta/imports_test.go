@@ -29,7 +29,7 @@ var layers = [][]string{
 	{"core/flow", "core/tap", "core/loop"},
 	{"core/fwd"},
 	{"core/config", "core/hostsock"},
-	{"core/tcp", "core/udp", "core/icmp", "core/splice", "core/neigh", "core/dhcp", "core/dns", "core/isolate"},
+	{"core/tcp", "core/udp", "core/icmp", "core/splice", "core/neigh", "core/dhcp", "core/dns", "core/reasm", "core/isolate"},
 	{"core/engine"},
 	{"core/coretest"},
 	{"netcfg/rtnl", "netcfg/netns", "netcfg/resolv"},

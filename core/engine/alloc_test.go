@@ -38,20 +38,27 @@ func TestNoAllocationPerDatagram(t *testing.T) {
 	}
 }
 
+// greeted is a guest with a connection to h.
+func greeted(t *testing.T, fam coretest.Family, h *host) *scriptedGuest {
+	t.Helper()
+	g := &scriptedGuest{
+		fixture: newFixture(t, testConfig(), coretest.AllFeatures), seq: 1000,
+		guest: netip.AddrPortFrom(fam.Guest, 4000), peer: netip.AddrPortFrom(fam.Gateway, h.port),
+	}
+	g.send(packet.SYN, nil)
+	g.wait("SYN-ACK", packet.SYN|packet.ACK, 0)
+	h.serve() // accepts, and greets with one byte
+	g.wait("greeting", packet.ACK, 1)
+	return g
+}
+
 // TestNoAllocationPerSegment: data to the host, its acknowledgment, and data back
 // make no garbage.
 func TestNoAllocationPerSegment(t *testing.T) {
 	for _, fam := range coretest.Families {
 		t.Run(fam.Name, func(t *testing.T) {
 			h := newHost(t)
-			g := &scriptedGuest{
-				fixture: newFixture(t, testConfig(), coretest.AllFeatures), seq: 1000,
-				guest: netip.AddrPortFrom(fam.Guest, 4000), peer: netip.AddrPortFrom(fam.Gateway, h.port),
-			}
-			g.send(packet.SYN, nil)
-			g.wait("SYN-ACK", packet.SYN|packet.ACK, 0)
-			h.serve() // accepts, and greets with one byte
-			g.wait("greeting", packet.ACK, 1)
+			g := greeted(t, fam, h)
 			payload := []byte("segment")
 			frame := coretest.TCP(g.guest, g.peer, packet.TCPHeader{Flags: packet.ACK, Window: 65535, WScale: -1}, payload)
 			l4 := frame[len(frame)-packet.TCPLen-len(payload):]

@@ -50,7 +50,7 @@ func TestDrops(t *testing.T) {
 		{"ICMP in IPv6", nil, noICMPSum(f6, packet.ProtoICMP), packet.DropProtocol},
 		{"short TCP", nil, shortTCP(f4), packet.DropTransport},
 		{"wrong checksum", nil, flip(udp(f4)), packet.DropChecksum},
-		{"fragment", nil, coretest.IP(f6.Guest, f6.Gateway, 44, make([]byte, 8)), packet.DropFragment},
+		{"first fragment without data", nil, coretest.IP(f6.Guest, f6.Gateway, 44, []byte{17, 0, 0, 1, 0, 0, 0, 0}), packet.DropFragment},
 		{"unknown EtherType", nil, append(udp(f4)[:12], 0x88, 0xcc, 0, 0), packet.DropEtherType},
 	}
 	for _, tt := range tests {
@@ -116,16 +116,10 @@ func TestDatagramReachesHost(t *testing.T) {
 	for _, fam := range coretest.Families {
 		for _, feat := range []tap.Features{{}, coretest.AllFeatures} {
 			t.Run(fam.Name, func(t *testing.T) {
-				c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(fam.Loopback, 0)))
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(func() { _ = c.Close() })
+				c, service := udpService(t, fam)
 				f := newFixture(t, testConfig(), feat)
-				service := netip.AddrPortFrom(fam.Gateway, c.LocalAddr().(*net.UDPAddr).AddrPort().Port())
 				f.receive(coretest.UDP(netip.AddrPortFrom(fam.Guest, 4000), service, []byte("ping")))
 				b := make([]byte, 16)
-				_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
 				n, from, err := c.ReadFromUDPAddrPort(b)
 				if err != nil || string(b[:n]) != "ping" {
 					t.Fatalf("host got %q, %v", b[:n], err)
@@ -140,6 +134,19 @@ func TestDatagramReachesHost(t *testing.T) {
 			})
 		}
 	}
+}
+
+// udpService is a socket on the host's loopback, which waits for some seconds, and the
+// address that it has for the guest.
+func udpService(t *testing.T, fam coretest.Family) (*net.UDPConn, netip.AddrPort) {
+	t.Helper()
+	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(fam.Loopback, 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	return c, netip.AddrPortFrom(fam.Gateway, c.LocalAddr().(*net.UDPAddr).AddrPort().Port())
 }
 
 func TestStopEndsRun(t *testing.T) {

@@ -22,6 +22,7 @@ import (
 	"github.com/pasta-net/pasta/core/neigh"
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/pcap"
+	"github.com/pasta-net/pasta/core/reasm"
 	"github.com/pasta-net/pasta/core/splice"
 	"github.com/pasta-net/pasta/core/tap"
 	"github.com/pasta-net/pasta/core/tcp"
@@ -59,6 +60,7 @@ type Engine struct {
 	link *tap.Link
 	tap  tapState
 
+	reasm *reasm.Handler
 	neigh *neigh.Handler
 	dhcp  *dhcp.Server
 	dns   *dns.Server
@@ -111,6 +113,7 @@ func New(o Options) (*Engine, error) {
 
 func (e *Engine) handlers(o *Options) {
 	sockets := o.Sockets
+	e.reasm = reasm.New(e.nat, e.link)
 	e.neigh = neigh.New(e.cfg, e.link, o.Stations, e.log)
 	e.dhcp = dhcp.New(e.cfg, e.link, e.log)
 	e.dns = dns.New(e.cfg, e.link, e.log)
@@ -207,7 +210,8 @@ func (e *Engine) deadline() int64 {
 		return e.drain.deadline(e.loop.Now())
 	}
 	return min(e.tcp.NextDeadline(), e.udp.NextDeadline(), e.icmp.NextDeadline(), e.splice.NextDeadline(),
-		e.spliceUDP[fwd.Host].NextDeadline(), e.spliceUDP[fwd.Splice].NextDeadline(), e.neigh.NextDeadline(), e.reporter.next)
+		e.spliceUDP[fwd.Host].NextDeadline(), e.spliceUDP[fwd.Splice].NextDeadline(), e.neigh.NextDeadline(),
+		e.reasm.NextDeadline(), e.reporter.next)
 }
 
 func (e *Engine) expire(now int64) {
@@ -230,6 +234,9 @@ func (e *Engine) expire(now int64) {
 	}
 	if e.neigh.NextDeadline() <= now {
 		e.neigh.Expire(now)
+	}
+	if e.reasm.NextDeadline() <= now {
+		e.reasm.Expire(now)
 	}
 }
 

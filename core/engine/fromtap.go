@@ -85,7 +85,8 @@ func (e *Engine) tapReady(now int64) {
 }
 
 // readBatch reads a batch of at most n frames and hands them to their handlers, which
-// may point into the slots until flush.
+// may point into the slots until flush. What fragments make complete is in the slot
+// of the last one.
 func (e *Engine) readBatch(n int, now int64) syscall.Errno {
 	start := e.link.Stats.FromGuestBytes
 	for i := range n {
@@ -94,7 +95,10 @@ func (e *Engine) readBatch(n int, now int64) syscall.Errno {
 		if errno != 0 {
 			return errno
 		}
-		if drop == packet.DropNone {
+		switch {
+		case drop == packet.DropNone:
+			e.packet(p, now)
+		case drop == packet.DropFragment && e.reasm.FromTap(p, e.slots[i], now):
 			e.packet(p, now)
 		}
 		if e.link.Stats.FromGuestBytes-start >= batchBytes {

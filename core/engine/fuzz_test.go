@@ -12,6 +12,7 @@ import (
 	"github.com/pasta-net/pasta/core/coretest"
 	"github.com/pasta-net/pasta/core/loop"
 	"github.com/pasta-net/pasta/core/packet"
+	"github.com/pasta-net/pasta/core/reasm"
 	"github.com/pasta-net/pasta/core/seqnum"
 	"github.com/pasta-net/pasta/core/sys"
 )
@@ -147,15 +148,21 @@ func (h *host) close() {
 // Neighbor Discovery and what does not parse stay as they are.
 func (h *host) confine(frame []byte) {
 	var p packet.Packet
-	if p.Parse(frame) != packet.DropNone || p.EtherType == packet.EtherTypeARP {
+	l4, proto := []byte(nil), uint8(0)
+	switch p.Parse(frame) {
+	case packet.DropNone:
+		l4, proto = p.L4, p.Proto
+	case packet.DropFragment:
+		l4, proto = firstFragment(&p)
+	default:
 		return
 	}
-	if p.Proto == packet.ProtoICMPv6 && len(p.L4) > 0 &&
-		p.L4[0] >= packet.ICMPv6RouterSolicit && p.L4[0] <= packet.ICMPv6Redirect {
+	if p.EtherType == packet.EtherTypeARP || proto == packet.ProtoICMPv6 && len(l4) > 0 &&
+		l4[0] >= packet.ICMPv6RouterSolicit && l4[0] <= packet.ICMPv6Redirect {
 		return
 	}
-	if (p.Proto == packet.ProtoTCP || p.Proto == packet.ProtoUDP) && len(p.L4) >= 4 {
-		h.confinePort(p.L4[2:4])
+	if (proto == packet.ProtoTCP || proto == packet.ProtoUDP) && len(l4) >= 4 {
+		h.confinePort(l4[2:4])
 	}
 	list := coretest.Families
 	if !p.Src.Is4() {
@@ -166,6 +173,23 @@ func (h *host) confine(frame []byte) {
 	header := p.L3[:len(p.L3)-len(p.L4)]
 	header[10], header[11] = 0, 0
 	binary.BigEndian.PutUint16(header[10:], ^checksum.Sum(header, 0))
+}
+
+// firstFragment gives the start of the transport part, if p is a first fragment. No
+// further headers may be in between, which would hide it from here.
+func firstFragment(p *packet.Packet) (l4 []byte, proto uint8) {
+	var f packet.Fragment
+	if p.Fragment(&f) != packet.DropNone || f.Offset != 0 {
+		return nil, 0
+	}
+	switch f.Proto {
+	case packet.ProtoTCP, packet.ProtoUDP, packet.ProtoICMPv6:
+		return f.Data, f.Proto
+	}
+	if !p.Src.Is4() {
+		p.L4[0] = packet.ProtoICMPv6
+	}
+	return nil, 0
 }
 
 // confinePort leaves the ports of the DHCP servers, which are our own.
@@ -341,7 +365,21 @@ func seeds() [][]byte {
 	packet.PutARP(arp[packet.EthLen:], &packet.ARPHeader{Op: packet.ARPRequest, TargetIP: packet.AddrFrom(list[0].Gateway)})
 	closed := coretest.TCP(netip.AddrPortFrom(list[0].Guest, 4000), netip.AddrPortFrom(list[0].Gateway, 81),
 		packet.TCPHeader{Flags: packet.SYN, WScale: -1}, nil)
-	return [][]byte{conversation(list[0]), conversation(list[1]), step(0, arp), step(0x11, closed), step(0, nil)}
+	return [][]byte{
+		conversation(list[0]), conversation(list[1]), step(0, arp), step(0x11, closed), step(0, nil),
+		inFragments(list[0]), inFragments(list[1]),
+	}
+}
+
+// inFragments is an echo request in fragments, some of which come late, and a packet
+// that stays without its end.
+func inFragments(fam coretest.Family) (b []byte) {
+	frames := coretest.Fragments(coretest.Echo(fam.Guest, fam.Gateway, 7, 1, make([]byte, 3000)), 1, 1480)
+	frames = append(frames, coretest.Fragments(coretest.Echo(fam.Guest, fam.Gateway, 7, 2, make([]byte, 3000)), 2, 1480)[:2]...)
+	for i, frame := range frames {
+		b = append(b, step(byte(i<<4), frame)...)
+	}
+	return b
 }
 
 // TestSeedsReachTheHandlers: the conversations open flows of every protocol.
@@ -358,6 +396,17 @@ func TestSeedsReachTheHandlers(t *testing.T) {
 		}
 		if n := f.link.Stats.ToGuest; n < 4 {
 			t.Errorf("%s: %d frames to the guest, want an answer to most", fam.Name, n)
+		}
+	}
+}
+
+// TestSeedsReachReassembly: as above, for fragments.
+func TestSeedsReachReassembly(t *testing.T) {
+	for _, fam := range coretest.Families {
+		f := fuzzed(t, coretest.NewMemTap(t, coretest.AllFeatures))
+		f.run(newHost(t), inFragments(fam))
+		if got, want := f.reasm.Stats, (reasm.Stats{Fragments: 5, Packets: 1, Timeouts: 1}); got != want {
+			t.Errorf("%s: got %+v, want %+v", fam.Name, got, want)
 		}
 	}
 }

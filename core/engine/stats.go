@@ -44,9 +44,12 @@ func (e *Engine) report(now int64) {
 // counters are the lines of one report.
 func (e *Engine) counters() []string {
 	l, t, u, i, s := &e.link.Stats, &e.tcp.Stats, &e.udp.Stats, &e.icmp.Stats, &e.splice.Stats
+	r := &e.reasm.Stats
 	lines := []string{
 		fmt.Sprintf("Frames: %d from guest (%d bytes), %d to guest (%d bytes), %d refused by the tap",
 			l.FromGuest, l.FromGuestBytes, l.ToGuest, l.ToGuestBytes, l.SendErrors),
+		fmt.Sprintf("Fragments: %d from guest, %d packets made of them, %d given up as overlapping, %d as incomplete, %d for others",
+			r.Fragments, r.Packets, r.Conflicts, r.Timeouts, r.Displaced),
 		fmt.Sprintf("TCP: %d flows now, %d outbound and %d inbound opened, %d reset by guest, %d by host, %d segments sent again",
 			e.tcp.Len(), t.OutboundOpened, t.InboundOpened, t.ResetByGuest, t.ResetByHost, t.Retransmits),
 		fmt.Sprintf("TCP from guest: %d bytes held for slow peers, %d bytes refused, %d segments beyond a gap, %d challenge ACKs",

@@ -12,6 +12,7 @@ import (
 	"github.com/pasta-net/pasta/core/coretest"
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/pcap"
+	"github.com/pasta-net/pasta/core/reasm"
 )
 
 // TestReportsOnlyAfterEvents: an idle run stays asleep, a busy one is reported at
@@ -55,6 +56,7 @@ func TestCounters(t *testing.T) {
 	f.tcp.Stats.Held, f.tcp.Stats.Dropped, f.tcp.Stats.OutOfOrder, f.tcp.Stats.ChallengeAcks = 1, 2, 3, 4
 	f.link.Stats.Drops[packet.DropFragment], f.link.Stats.Drops[packet.DropChecksum] = 5, 6
 	f.udp.Stats.HostDrops[packet.DropTableFull] = 7
+	f.reasm.Stats = reasm.Stats{Fragments: 9, Packets: 1, Conflicts: 2, Timeouts: 3, Displaced: 4}
 	if got := strings.Join(f.counters(), "\n"); strings.Contains(got, "Capture") {
 		t.Errorf("report without capture has a line about it:\n%s", got)
 	}
@@ -65,6 +67,7 @@ func TestCounters(t *testing.T) {
 		"Dropped from guest: checksum 6, fragment 5\n",
 		"Dropped from host, UDP: table-full 7\n",
 		"Dropped from host, ICMP: none\n",
+		"Fragments: 9 from guest, 1 packets made of them, 2 given up as overlapping, 3 as incomplete, 4 for others",
 		"Capture: 8 frames lost",
 	} {
 		if !strings.Contains(got, want) {

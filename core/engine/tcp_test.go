@@ -27,6 +27,11 @@ type scriptedGuest struct {
 
 func (g *scriptedGuest) send(flags uint8, payload []byte) {
 	g.t.Helper()
+	g.receive(g.segment(flags, payload))
+}
+
+// segment builds the frame of the next segment.
+func (g *scriptedGuest) segment(flags uint8, payload []byte) []byte {
 	h := packet.TCPHeader{Seq: g.seq, Ack: g.next, Flags: flags, Window: 65535, WScale: -1}
 	if flags&packet.SYN != 0 {
 		h.MSS = 1460
@@ -35,7 +40,7 @@ func (g *scriptedGuest) send(flags uint8, payload []byte) {
 		g.seq++
 	}
 	g.seq += seqnum.Value(len(payload))
-	g.receive(coretest.TCP(g.guest, g.peer, h, payload))
+	return coretest.TCP(g.guest, g.peer, h, payload)
 }
 
 // take handles what we were sent; it acknowledges what is new.

@@ -9,10 +9,13 @@ func TestNoAllocation(t *testing.T) {
 	h4, h6 := headerOf(true, ProtoUDP), headerOf(false, ProtoTCP)
 	tcp := TCPHeader{MSS: 1460, WScale: 7}
 	b := make([]byte, 128)
+	part4, part6 := fragment4(0x2000, 0, b), fragment6(ProtoUDP, 1, 0, b)
 	var p Packet
+	var part Fragment
 	for name, f := range map[string]func(){
 		"Parse IPv4":   func() { p.Parse(frame4); p.VerifyL4() },
 		"Parse IPv6":   func() { p.Parse(frame6); p.VerifyL4() },
+		"Fragment":     func() { p.Parse(part4); p.Fragment(&part); p.Parse(part6); p.Fragment(&part) },
 		"ParseUDP":     func() { _, _ = ParseUDP(frame4[EthLen+IPv4Len:]) },
 		"ParseTCP":     func() { s, _ := ParseTCP(syn); s.SynOptions() },
 		"PutEthernet":  func() { PutEthernet(b, macA, macB, EtherTypeIP4) },

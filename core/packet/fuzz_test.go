@@ -14,10 +14,17 @@ func FuzzParse(f *testing.F) {
 	for _, c := range synOptionCases {
 		f.Add(frameOf(headerOf(true, ProtoTCP), synOf(f, c.options)))
 	}
+	for _, c := range fragmentCases() {
+		f.Add(c.frame)
+	}
 	f.Add(udpFrame(false, "a datagram"))
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		var p Packet
-		if p.Parse(frame) != DropNone || p.EtherType == EtherTypeARP {
+		switch d := p.Parse(frame); {
+		case d == DropFragment:
+			checkFragment(t, frame, &p)
+			return
+		case d != DropNone || p.EtherType == EtherTypeARP:
 			return
 		}
 		if len(p.L3) > len(frame)-EthLen || len(p.L4) > len(p.L3) {
@@ -32,6 +39,20 @@ func FuzzParse(f *testing.F) {
 			checkTCP(t, p.L4)
 		}
 	})
+}
+
+// checkFragment reads a fragment, which has to be within the frame and within the
+// longest packet.
+func checkFragment(t *testing.T, frame []byte, p *Packet) {
+	t.Helper()
+	var f Fragment
+	if p.Fragment(&f) != DropNone {
+		return
+	}
+	if len(f.Data) > len(frame)-EthLen || f.End() > maxIPLen || f.Offset%FragmentUnit != 0 ||
+		len(f.Data) == 0 && !f.Whole() || f.More && len(f.Data)%FragmentUnit != 0 {
+		t.Errorf("%d bytes at %d, more %v, in a frame of %d", len(f.Data), f.Offset, f.More, len(frame))
+	}
 }
 
 // checkRebuilt writes a frame with the fields of p and parses that.

@@ -44,6 +44,10 @@ const (
 	ICMPv6CodePort    = 4
 )
 
+// ICMPCodeReassembly is the code of "time exceeded", in both versions, for a packet of
+// which not all fragments came.
+const ICMPCodeReassembly = 1
+
 // ICMP is a view of an ICMP or ICMPv6 message.
 type ICMP []byte
 

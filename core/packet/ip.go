@@ -11,6 +11,10 @@ const (
 	IPv4Len = 20 // header without options
 	IPv6Len = 40
 
+	// MaxLen is the length of the longest packet, in bytes: an IPv6 header does
+	// not count in its length field. Jumbograms (RFC 2675) are not known here.
+	MaxLen = IPv6Len + maxIPLen
+
 	ProtoICMP   = 1
 	ProtoTCP    = 6
 	ProtoUDP    = 17
@@ -20,6 +24,8 @@ const (
 	protoRouting  = 43
 	protoFragment = 44
 	protoDestOpts = 60
+
+	maxIPLen = 65535 // that a length field can tell, in bytes
 
 	// DefaultTTL is the TTL and hop limit of packets that we make.
 	DefaultTTL = 255

@@ -16,7 +16,7 @@ const (
 	DropEtherType        // neither IPv4, IPv6 nor ARP
 	DropIPHeader         // inconsistent IP header
 	DropChecksum         // wrong IP or transport checksum
-	DropFragment         // IP fragment
+	DropFragment         // IP fragment, to Parse; elsewhere one that makes no whole
 	DropExtension        // unknown or endless IPv6 extension headers
 	DropAddress          // source or destination that may not appear on a link
 	DropProtocol         // IP protocol that is not served
@@ -75,7 +75,8 @@ type Packet struct {
 	CsumOK bool
 }
 
-// Parse fills p from one Ethernet frame. The transport header is not looked at.
+// Parse fills p from one Ethernet frame. The transport header is not looked at. Of
+// a fragment it gives DropFragment, and p is good for Fragment and nothing else.
 func (p *Packet) Parse(frame []byte) Drop {
 	*p = Packet{}
 	if len(frame) < EthLen {
@@ -113,13 +114,13 @@ func (p *Packet) parseIPv4() Drop {
 	if checksum.Sum(b[:hdrLen], 0) != 0xffff {
 		return DropChecksum
 	}
-	if binary.BigEndian.Uint16(b[6:8])&0x3fff != 0 { // MF or offset
-		return DropFragment
-	}
 	p.TTL, p.Proto = b[8], b[9]
 	p.Src = AddrFrom4([4]byte(b[12:16]))
 	p.Dst = AddrFrom4([4]byte(b[16:20]))
 	p.L3, p.L4 = b, b[hdrLen:]
+	if binary.BigEndian.Uint16(b[6:8])&0x3fff != 0 { // MF or offset
+		return DropFragment
+	}
 	return DropNone
 }
 
@@ -161,6 +162,7 @@ func (p *Packet) skipExtensions(b []byte, next uint8) Drop {
 			}
 			next, b = b[0], b[extLen:]
 		case protoFragment:
+			p.Proto, p.L4 = next, b
 			return DropFragment
 		case 50, 51, 59, 135, 139, 140, 253, 254: // ESP, AH, none, and what RFC 7045 lists
 			return DropExtension

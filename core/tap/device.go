@@ -7,7 +7,11 @@
 // Import level: above pcap, below fwd.
 package tap
 
-import "syscall"
+import (
+	"syscall"
+
+	"github.com/pasta-net/pasta/core/packet"
+)
 
 // Features tells what a device takes off our hands.
 type Features struct {
@@ -53,5 +57,6 @@ type Queue interface {
 }
 
 // RecvLen is the size of a buffer that holds any frame: virtio-net header,
-// Ethernet header and 64 KiB of packet, with room to see that one is too long.
-const RecvLen = VnetLen + 14 + 65536 + 8
+// Ethernet header and the longest packet, of IPv6, with room to see that one is too
+// long.
+const RecvLen = VnetLen + packet.EthLen + packet.MaxLen + 8

@@ -66,17 +66,33 @@ func (l *Link) Drop(d packet.Drop) { l.Stats.Drops[d]++ }
 
 // Recv reads one frame into buf, of RecvLen bytes, and parses it into p, which
 // then points into buf. errno is EAGAIN when there are no more. Frames that
-// are not valid are counted and have a drop reason.
+// are not valid are counted and have a drop reason. Fragments have DropFragment and
+// are not counted yet: they are good for reassembly (Packet.Fragment).
 func (l *Link) Recv(buf []byte, p *packet.Packet) (drop packet.Drop, errno syscall.Errno) {
 	n, errno := l.dev.Recv(buf)
 	if errno != 0 {
 		return packet.DropNone, errno
 	}
 	drop = l.parse(buf[:n], p, n == len(buf))
-	if drop != packet.DropNone {
+	if drop != packet.DropNone && drop != packet.DropFragment {
 		l.Drop(drop)
 	}
 	return drop, 0
+}
+
+// Reassembled parses frame, whose packet was put together from fragments, as Recv
+// does. The virtio-net headers of those said nothing of the whole: its checksum has
+// to be right. It is counted if it is dropped, but not as a frame.
+func (l *Link) Reassembled(frame []byte, p *packet.Packet) packet.Drop {
+	drop := p.Parse(frame)
+	if drop == packet.DropNone {
+		l.learn(p)
+		drop = l.verify(p)
+	}
+	if drop != packet.DropNone {
+		l.Drop(drop)
+	}
+	return drop
 }
 
 func (l *Link) parse(b []byte, p *packet.Packet, cut bool) packet.Drop {
@@ -102,9 +118,7 @@ func (l *Link) parse(b []byte, p *packet.Packet, cut bool) packet.Drop {
 	if d != packet.DropNone {
 		return d
 	}
-	if p.EthSrc.IsUnicast() {
-		l.guestMAC = p.EthSrc
-	}
+	l.learn(p)
 	if p.EtherType == packet.EtherTypeARP {
 		return packet.DropNone
 	}
@@ -113,6 +127,18 @@ func (l *Link) parse(b []byte, p *packet.Packet, cut bool) packet.Drop {
 			return d
 		}
 	}
+	return l.verify(p)
+}
+
+// learn notes who sent p.
+func (l *Link) learn(p *packet.Packet) {
+	if p.EthSrc.IsUnicast() {
+		l.guestMAC = p.EthSrc
+	}
+}
+
+// verify checks the transport checksum, unless the guest or its device vouches for it.
+func (l *Link) verify(p *packet.Packet) packet.Drop {
 	if !p.CsumOK && !p.VerifyL4() && !(l.feat.Unsummed && p.Unsummed()) {
 		return packet.DropChecksum
 	}
