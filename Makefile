@@ -21,21 +21,26 @@ MODULE := github.com/pasta-net/pasta
 DOCUMENTED := pasta pesto
 # One binary; the other names are links that choose its personality.
 LINKS := passt slirp4netns vpnkit pesto
-# Distributions ship these two beside it, and some callers prefer them.
-INSTALLED_LINKS := $(LINKS) pasta.avx2 passt.avx2
+# Installed names, of LINKS those that work: the others are left to who has them.
+# Some callers prefer pasta.avx2, which the passt project has.
+INSTALLED_LINKS := pesto pasta.avx2
+# What install installs as pasta.
+BINARY ?= bin/pasta
 ARCHES := amd64 arm64
+# Where packages go.
+DIST ?= dist
 # VERSION says which commit this is; Go's own stamp fails in a clone of somebody else's.
 GOBUILD := CGO_ENABLED=0 $(GO) build -buildvcs=false -trimpath -ldflags '-s -w -X $(MODULE)/cmd/pasta/command.version=$(VERSION)'
-SCRIPTS := $(wildcard hack/*.sh hack/*.bash tests/bats/*.bash tests/bats/lib/*.bash tests/bench/*.sh tests/bench/*.bash) \
-	.ci/run completions/pasta.bash
+SCRIPTS := $(wildcard hack/*.sh hack/*.bash packaging/deb/p* packaging/rpm/p* tests/bats/*.bash tests/bats/lib/*.bash \
+	tests/bench/*.sh tests/bench/*.bash) .ci/run completions/pasta.bash
 # Ordinary users leave out the few tests that only root can do (tag root).
 NO_ROOT_TESTS = $(if $(filter-out 0,$(shell id -u)),--filter-tags '!root')
 BATS := $(wildcard tests/bats/*.bats) tests/bats/000-TEMPLATE
 
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: all build install uninstall setup run test unit race netns-test bats fuzz bench lint shellcheck fmt vet man \
-	completions generate check-generated check-fmt cross clean help
+.PHONY: all build install install-files uninstall packages setup run test unit race netns-test bats fuzz bench lint \
+	shellcheck fmt vet man completions generate check-generated check-fmt cross clean help
 
 all: build generate ## build, and regenerate man page and completions
 
@@ -53,10 +58,12 @@ bin/rootlesskit bin/rootlessctl &: tests/tools/rootlesskit/go.mod
 	cd tests/tools/rootlesskit && CGO_ENABLED=0 $(GO) build -buildvcs=false -trimpath -o $(CURDIR)/bin/ tool
 	touch bin/rootlesskit bin/rootlessctl
 
-install: build ## install below DESTDIR/PREFIX
+install: build install-files ## install below DESTDIR/PREFIX
+
+install-files: # what is built already, for packages
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 \
 		$(DESTDIR)$(BASHCOMPDIR) $(DESTDIR)$(ZSHCOMPDIR) $(DESTDIR)$(FISHCOMPDIR)
-	install -m 0755 bin/pasta $(DESTDIR)$(BINDIR)/pasta
+	install -m 0755 $(BINARY) $(DESTDIR)$(BINDIR)/pasta
 	for name in $(DOCUMENTED); do \
 		install -m 0644 docs/man/$$name.1 $(DESTDIR)$(MANDIR)/man1/$$name.1 && \
 		install -m 0644 completions/$$name.bash $(DESTDIR)$(BASHCOMPDIR)/$$name && \
@@ -125,8 +132,11 @@ cross: ## build for every supported architecture
 	@mkdir -p bin
 	for arch in $(ARCHES); do GOARCH=$$arch $(GOBUILD) -o bin/pasta-linux-$$arch ./cmd/pasta || exit; done
 
-clean: ## remove what build built
-	rm -rf bin
+packages: cross ## DIST/*.deb and DIST/*.rpm for every supported architecture
+	DIST=$(DIST) VERSION=$(VERSION) GO_TOOL='$(GO_TOOL)' hack/packages.sh $(ARCHES)
+
+clean: ## remove what build and packages built
+	rm -rf bin dist
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "%-28s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
