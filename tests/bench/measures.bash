@@ -3,7 +3,7 @@
 # the same run, and fails if there is no point in another try.
 
 OUT_PORT=5001 IPERF_PORT=5201
-HELD=2000
+HELD=2000 FLOWS=1000 CHANGES=100
 
 # measures prints all names in the order of the report: what-direction-MTU[-v6]. Direction
 # lo is from the host's loopback to a published port.
@@ -21,7 +21,7 @@ measures() {
 	printf 'cc-%s\n' out-65520 in-65520 out-1500 in-1500
 	printf '%s\n' udp-out-65520 udp-in-65520 rr-out-65520 rr-in-65520 crr-out-65520 crr-in-65520 \
 		{tcp,tcp8,udp,rr,crr}-lo-65520 tcp-lo-65520-v6 open-in-65520 open-lo-65520 \
-		hold-out-65520 hold-in-65520 rss-load
+		change-in-65520 hold-out-65520 hold-in-65520 rss-load
 }
 
 # runs_of NAME: how many samples per tool.
@@ -50,6 +50,8 @@ explain() {
 	udp-*) echo "Gbit/s delivered, 1400-byte datagrams sent as fast as possible" ;;
 	rr-*) echo "one-byte requests answered per second" ;;
 	crr-*) echo "connect, request, answer, close: per second" ;;
+	p99-change-*) echo "that, 99 % of all changes" ;;
+	change-*) echo "ms that \`pesto\` takes to add or delete a port while $FLOWS connections are held, its start included" ;;
 	open-*) echo "connections to a published port per second, each used once and then held" ;;
 	hold-*) echo "connections held and all answering, of $HELD" ;;
 	esac
@@ -212,22 +214,67 @@ flood() {
 		"$(server "$@")" | awk '{ print $3 }'
 }
 
-# measure_hold: the client keeps its connections until the FIFO is closed, which
-# leaves the time to look at the daemon's memory.
-measure_hold() {
-	local name=$1 tool=$2 mtu=$3 direction=$4 version=$5 out=$TOPO_DIR/held fifo=$TOPO_DIR/release
-	rm -f "$out" "$fifo"
+# while_held TOOL MTU DIRECTION VERSION COUNT CMD...: run CMD while a client holds COUNT
+# connections, if it gets them within 30 s. What the client says is in $TOPO_DIR/held and
+# held.err.
+while_held() {
+	local tool=$1 mtu=$2 direction=$3 version=$4 count=$5 fifo=$TOPO_DIR/release status=1
+	shift 5
+	rm -f "$fifo"
 	mkfifo "$fifo"
-	from_client "$tool" "$mtu" "$direction" "$NETTOOL" hold -timeout 30s -count "$HELD" \
-		"$(server "$tool" "$mtu" "$direction" "$version")" <"$fifo" >"$out" 2>"$out.err" &
+	from_client "$tool" "$mtu" "$direction" "$NETTOOL" hold -timeout 60s -count "$count" \
+		"$(server "$tool" "$mtu" "$direction" "$version")" <"$fifo" >"$TOPO_DIR/held" 2>"$TOPO_DIR/held.err" &
 	exec 9>"$fifo"
-	if wait_for 30 grep -q held "$out" && [ "$tool" != direct ]; then
-		figure "rss-$name" "$tool" resident "${DAEMON["$tool $mtu"]}"
+	if wait_for 30 grep -q held "$TOPO_DIR/held"; then
+		status=0
+		"$@" 9>&- || status=1
 	fi
 	exec 9>&-
 	wait $! || true
-	figure "$name" "$tool" held_count "$out"
+	return "$status"
 }
+
+# measure_hold also looks at the daemon's memory meanwhile.
+measure_hold() {
+	while_held "${@:2}" "$HELD" resident_holding "$1" "$2" "$3" || true
+	figure "$1" "$2" held_count "$TOPO_DIR/held"
+}
+
+resident_holding() { [ "$2" = direct ] || figure "rss-$1" "$2" resident "${DAEMON["$2 $3"]}"; }
+
+# measure_change adds and deletes one port by turns, through the control socket.
+measure_change() {
+	local pesto
+	case $2 in
+	pasta) pesto=("$TOPO_DIR/pesto") ;;
+	passt) pesto=("${PESTO[@]}") ;;
+	*) return 1 ;; # nothing to measure
+	esac
+	if ! while_held "${@:2}" "$FLOWS" changes "${CONTROL["$2 $3"]}" "${pesto[@]}"; then
+		sample "$1" "$2" "n/a: $(tail -n 1 "$TOPO_DIR/changes.err" "$TOPO_DIR/held.err" | tail -n 1)"
+		return 1
+	fi
+	SCALE=1000 figure "$1" "$2" percentile 50 "$TOPO_DIR/changes"
+	SCALE=1000 figure "p99-$1" "$2" percentile 99 "$TOPO_DIR/changes"
+}
+
+# changes SOCKET PESTO...: microseconds of each change, as the ordinary user.
+changes() {
+	# shellcheck disable=SC2016 # for the inner shell
+	as_user timeout 60 bash -c '
+		count=$1 socket=$2
+		shift 2
+		for ((i = 0; i < count; i++)); do
+			how=-A
+			((i % 2)) && how=-D
+			start=${EPOCHREALTIME/./}
+			"$@" "$how" -t 19999 "$socket" || exit
+			echo $((${EPOCHREALTIME/./} - start))
+		done' bash "$CHANGES" "$@" >"$TOPO_DIR/changes" 2>"$TOPO_DIR/changes.err"
+}
+
+# percentile P FILE
+percentile() { sort -n "$2" | awk -v p="$1" '{ v[NR] = $1 } END { i = int(NR * p / 100 + 0.5); print v[i < 1 ? 1 : i] }'; }
 
 measure_open() { figure "$1" "$2" open_rate "${@:2}"; }
 

@@ -6,10 +6,11 @@
 #   GUEST   PID of a process in the guest's namespaces (direct: the host's)
 #   DAEMON  PID of the daemon (direct: none)
 #   PORT    first of its inbound ports on the host
+#   CONTROL path of its control socket (pasta and passt)
 
 # shellcheck disable=SC2034 # read in measures.bash
-declare -A GUEST=() DAEMON=() PORT=() REASON=()
-PASST=(pasta) SLIRP=(slirp4netns)
+declare -A GUEST=() DAEMON=() PORT=() CONTROL=() REASON=()
+PASST=(pasta) PESTO=(pesto) SLIRP=(slirp4netns)
 NEXT_PORT=20000
 # shellcheck source=../../hack/tree.bash
 . "$REPO/hack/tree.bash"
@@ -18,6 +19,7 @@ CACHE=$TREES/pasta-bench
 # prepare_tools sets the commands of passt and slirp4netns: sid's, run with their
 # own libraries, or the installed ones.
 prepare_tools() {
+	ln -s "$PASTA" "$TOPO_DIR/pesto"
 	if [ -n "$DOWNLOAD" ] && [[ $TOOLS == *passt* || $TOOLS == *slirp* ]]; then
 		if fetch_sid >"$TOPO_DIR/fetch.log" 2>&1; then
 			use_sid
@@ -73,6 +75,7 @@ use_sid() {
 		passt=$passt.avx2
 	fi
 	PASST=("$loader" --library-path "$(dirname "$(find "$root" -name 'libc.so.6' | head -n 1)")" "$passt")
+	PESTO=("${PASST[@]:0:3}" "$root/usr/bin/pesto")
 	SLIRP=("${PASST[@]:0:3}" "$root/usr/bin/slirp4netns")
 }
 
@@ -94,6 +97,7 @@ instance() {
 		NEXT_PORT=$((NEXT_PORT + 10))
 		if "start_$1" "$2" >"$TOPO_DIR/start.log" 2>&1; then
 			GUEST[$key]=$GUEST_PID
+			CONTROL[$key]=$TOPO_DIR/${PORT[$key]}.conf
 			DAEMON[$key]=$PASTA_PID
 			prepare_guest "$1" "$2" >>"$TOPO_DIR/start.log" 2>&1 || true
 		else
@@ -149,11 +153,14 @@ start_pasta() { attach_pasta "$1" "$PASTA"; }
 start_passt() { attach_pasta "$1" "${PASST[@]}"; }
 
 attach_pasta() {
-	local mtu=$1 ports pidfile
+	local mtu=$1 ports pidfile socket=$TOPO_DIR/$((NEXT_PORT - 10)).conf control=()
 	shift
 	ports=$(inbound_ports) pidfile=$TOPO_DIR/$NEXT_PORT.pid
+	if as_user "$@" --help | grep -q -- --conf-path; then # not so in older ones of passt
+		control=(--conf-path "$socket")
+	fi
 	guest_namespace
-	as_user timeout 20 "$@" --config-net --quiet -m "$mtu" --pid "$pidfile" \
+	as_user timeout 20 "$@" --config-net --quiet -m "$mtu" --pid "$pidfile" "${control[@]}" \
 		-t "$ports" -u "$ports" -T none -U none "$GUEST_PID"
 	PASTA_PID=$(cat "$pidfile")
 }
