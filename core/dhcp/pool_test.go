@@ -65,11 +65,14 @@ func TestPool(t *testing.T) {
 			{1, discover, "offer 10.0.2.15", 0}, {2, discover, "offer 10.0.2.16", 0}, {3, discover, "offer 10.0.2.17", 0}, {4, discover, "", 0},
 		}},
 		{"an offer is kept for a minute", []step{
-			{1, discover, "offer 10.0.2.15", 0}, {2, discover, "offer 10.0.2.16", 0}, {3, discover, "offer 10.0.2.17", 61 * time.Second},
+			{1, discover, "offer 10.0.2.15", 0},
+			{2, discover, "offer 10.0.2.16", 0},
+			{3, discover, "offer 10.0.2.17", 61 * time.Second},
 			{4, discover, "offer 10.0.2.15", 0},
 		}},
 		{"an offer does not shorten a lease", []step{
-			{1, request + "3204 0a00020f", "ack 10.0.2.15", 0}, {1, discover, "offer 10.0.2.15", time.Hour},
+			{1, request + "3204 0a00020f", "ack 10.0.2.15", 0},
+			{1, discover, "offer 10.0.2.15", time.Hour},
 			{2, discover + "3204 0a00020f", "offer 10.0.2.16", 0},
 		}},
 		{"a wish", []step{{1, discover + wants16, "offer 10.0.2.16", 0}, {2, discover + wants16, "offer 10.0.2.15", 0}}},
@@ -84,7 +87,9 @@ func TestPool(t *testing.T) {
 		}},
 		{"release", []step{{1, request, "ack 10.0.2.15", 0}, {1, release + ours, "", 0}, {2, request, "ack 10.0.2.15", 0}}},
 		{"decline", []step{
-			{1, request, "ack 10.0.2.15", 0}, {1, decline + ours, "", 0}, {1, request, "ack 10.0.2.16", 11 * time.Minute},
+			{1, request, "ack 10.0.2.15", 0},
+			{1, decline + ours, "", 0},
+			{1, request, "ack 10.0.2.16", 11 * time.Minute},
 			{2, request + "3204 0a00020f", "ack 10.0.2.15", 0},
 		}},
 		{"inform", []step{{1, "350108", "", 0}}},
