@@ -105,16 +105,17 @@ mount_rest() {
 	[ -e "$1/dev/fuse" ] && chmod 0666 "$1/dev/fuse"
 }
 
-# install_binaries ROOT: ours in place of the distribution's.
+# install_binaries ROOT: ours in place of the distribution's, unless SID_AS_IS is set.
 install_binaries() {
 	local name
+	install -m 0755 "$NETTOOL" "$1/usr/local/bin/nettool"
+	[ -z "${SID_AS_IS-}" ] || return 0
 	for name in "${NAMES[@]}"; do
 		rm -f "$1/usr/bin/$name"
 		ln -s pasta "$1/usr/bin/$name"
 	done
 	rm "$1/usr/bin/pasta"
 	install -m 0755 "$PASTA" "$1/usr/bin/pasta"
-	install -m 0755 "$NETTOOL" "$1/usr/local/bin/nettool"
 }
 
 # run [CMD...]: with the test network around.
