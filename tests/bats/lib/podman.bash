@@ -46,7 +46,21 @@ container() {
 	wait_for 5 serves "$name"
 }
 
+# resolves NAME ADDRESS WHERE...: by whatever resolv.conf says there.
+resolves() { "${@:3}" nslookup -type=a "$1" | grep -q "$2"; }
+
 serves() { podman logs "$1" | grep -q ready; }
+
+# fails_to_start TEXT OPTIONS...: Podman cannot run a container, and shows our error.
+fails_to_start() {
+	local text=$1
+	shift
+	run in_new "$@" -- true
+	# shellcheck disable=SC2154 # set by run
+	echo "status $status: $output"
+	[ "$status" -eq 126 ] && [[ "$output" == *"pasta failed with exit code 1:
+$text"* ]]
+}
 
 # reaches ADDR WHERE...: a transfer with the test server there, from WHERE (in_peer, as_user,
 # podman exec NAME).
@@ -68,6 +82,8 @@ peer_of() { "${@:2}" nettool peer "$1"; }
 pastas() { in_host find /proc -mindepth 2 -maxdepth 2 -name exe -lname /usr/bin/pasta -printf '%h\n' 2>/dev/null | sed 's,/proc/,,'; }
 
 no_pasta() { [ -z "$(pastas)" ]; }
+
+runs_pastas() { [ "$(pastas | wc -l)" -eq "$1" ]; }
 
 # baseline: at the end of setup_file. From now on, leaves_nothing asks for the same
 # processes, listeners and network namespaces.
