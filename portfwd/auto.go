@@ -31,21 +31,38 @@ func (m *Manager) follows(pif fwd.Pif) bool {
 		slices.ContainsFunc(m.groups, func(g *group) bool { return g.pif == pif && g.rule.Auto })
 }
 
-// findServices sets found to the ports in the target of pif that are not our own:
-// forwards of one direction would otherwise make the other follow them in turn,
-// and neither ever end. Services known by a TCP port often use the UDP port of that
-// number as well, but only while in use (iperf3): so a TCP listener stands for
-// both.
+// findServices sets found to the ports in the target of pif that its auto rules lead
+// to. Services known by a TCP port often use the UDP port of that number as well, but
+// only while in use (iperf3): so a TCP listener stands for both.
 func (m *Manager) findServices(pif fwd.Pif) error {
-	if err := m.scanners[pif].Scan(&m.found); err != nil {
+	m.want(pif)
+	if err := m.scanners[pif].Scan(&m.found, &m.wanted); err != nil {
 		return err
 	}
-	found, own := &m.found, &m.own[pif.Other()]
-	found.UDP.Union(&found.TCP)
-	found.UDP.Subtract(&own.UDP)
-	found.UDP.Subtract(&own.TCP)
-	found.TCP.Subtract(&own.TCP)
+	m.found.UDP.Union(&m.found.TCP)
+	m.found.UDP.Subtract(&m.own[pif.Other()].UDP)
 	return nil
+}
+
+// want sets wanted to the ports that findServices has to look for. Our own are not
+// among them: forwards of one direction would otherwise make the other follow them in
+// turn, and neither ever end.
+func (m *Manager) want(pif fwd.Pif) {
+	m.wanted = Listening{}
+	for _, g := range m.groups {
+		if g.pif != pif || !g.rule.Auto {
+			continue
+		}
+		last := g.rule.Target + (g.rule.Last - g.rule.First)
+		m.wanted.TCP.AddRange(g.rule.Target, last)
+		if g.rule.Proto == fwd.UDP {
+			m.wanted.UDP.AddRange(g.rule.Target, last)
+		}
+	}
+	own := &m.own[pif.Other()]
+	m.wanted.TCP.Subtract(&own.TCP)
+	m.wanted.UDP.Subtract(&own.UDP)
+	m.wanted.UDP.Subtract(&own.TCP)
 }
 
 // countOwn notes the ports of our own listeners.

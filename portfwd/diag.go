@@ -29,7 +29,7 @@ var errDiag = errors.New("malformed answer")
 type diag struct {
 	fd  int
 	seq uint32
-	req [diagRequestLen]byte
+	req [diagRequestLen + maxFilterLen]byte
 	buf []byte
 }
 
@@ -48,10 +48,9 @@ const netlinkSockDiag = 4
 
 func (d *diag) close() { sys.Close(d.fd) }
 
-func (d *diag) list(s source, into *PortSet) error {
+func (d *diag) list(s source, wanted, into *PortSet) error {
 	d.seq++
-	d.request(s)
-	if _, errno := sys.Send(d.fd, d.req[:], 0); errno != 0 {
+	if _, errno := sys.Send(d.fd, d.request(s, wanted), 0); errno != 0 {
 		return fmt.Errorf("ask for sockets: %w", errno)
 	}
 	for {
@@ -66,16 +65,22 @@ func (d *diag) list(s source, into *PortSet) error {
 	}
 }
 
-// request fills in the request for the sockets of s.
-func (d *diag) request(s source) {
+// request gives the request for the sockets of s on ports that are wanted, if that is
+// not nil.
+func (d *diag) request(s source, wanted *PortSet) []byte {
 	b := d.req[:]
+	length := diagRequestLen
+	if wanted != nil {
+		length += putFilter(b[length:], wanted)
+	}
 	ne := binary.NativeEndian
-	ne.PutUint32(b[0:], diagRequestLen)
+	ne.PutUint32(b[0:], uint32(length))
 	ne.PutUint16(b[4:], sockDiagByFamily)
 	ne.PutUint16(b[6:], syscall.NLM_F_REQUEST|syscall.NLM_F_DUMP)
 	ne.PutUint32(b[8:], d.seq)
 	b[16], b[17] = s.family, s.proto
 	ne.PutUint32(b[20:], 1<<s.state)
+	return b[:length]
 }
 
 // parseDiag adds the local ports of the sockets in one datagram of the answer to

@@ -65,7 +65,7 @@ type Manager struct {
 	// services are the ports that the auto rules of a pif lead to; own are those
 	// that its listeners have.
 	services, own [fwd.NumPifs]Listening
-	found         Listening // scratch
+	found, wanted Listening // scratch
 	scanFails     bool
 	// lingering are UDP ports that flows may use which outlived a listener.
 	lingering [fwd.NumPifs]PortSet

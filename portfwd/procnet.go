@@ -45,7 +45,7 @@ func (p *procNet) close() {
 	}
 }
 
-func (p *procNet) list(s source, into *PortSet) error {
+func (p *procNet) list(s source, _, into *PortSet) error {
 	lists := sources()
 	f := p.files[slices.Index(lists[:], s)]
 	if f == nil {

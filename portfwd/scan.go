@@ -58,8 +58,9 @@ type Scanner struct {
 // table of all connections of the machine: milliseconds every second on one
 // with much memory (BenchmarkScan).
 type lister interface {
-	// list adds the ports of a source to a set.
-	list(s source, into *PortSet) error
+	// list adds the ports of a source to a set: at least those that are wanted, all
+	// if that is nil. It is not empty.
+	list(s source, wanted, into *PortSet) error
 	close()
 }
 
@@ -69,7 +70,7 @@ func NewScanner() (*Scanner, error) {
 	diag, err := newDiag()
 	if err == nil {
 		s.lister = diag
-		if err = s.Scan(new(Listening)); err == nil {
+		if err = s.Scan(new(Listening), nil); err == nil {
 			return s, nil
 		}
 		diag.close()
@@ -80,13 +81,24 @@ func NewScanner() (*Scanner, error) {
 	return s, nil
 }
 
-// Scan replaces l by what listens now. On error l is incomplete.
-func (s *Scanner) Scan(l *Listening) error {
+// Scan replaces l by what listens now on ports that are wanted, or on any port with nil.
+// On error l is incomplete.
+func (s *Scanner) Scan(l, wanted *Listening) error {
 	*l = Listening{}
 	for _, src := range s.lists {
-		if err := s.lister.list(src, l.ports(src)); err != nil {
+		var ports *PortSet
+		if wanted != nil {
+			if ports = wanted.ports(src); *ports == (PortSet{}) {
+				continue
+			}
+		}
+		if err := s.lister.list(src, ports, l.ports(src)); err != nil {
 			return err
 		}
+	}
+	if wanted != nil {
+		l.TCP.Intersect(&wanted.TCP)
+		l.UDP.Intersect(&wanted.UDP)
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ func TestScanFindsListeners(t *testing.T) {
 		defer u.Close()
 		for name, s := range listers(t) {
 			var got Listening
-			if err := s.Scan(&got); err != nil {
+			if err := s.Scan(&got, nil); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
 			if got.TCP != *setOf(80, 81, 82) {
@@ -103,7 +103,7 @@ func TestListenersComeFirst(t *testing.T) {
 			want.Add(port)
 		}
 		var got Listening
-		if err := listers(t)["proc"].Scan(&got); err != nil {
+		if err := listers(t)["proc"].Scan(&got, nil); err != nil {
 			t.Fatal(err)
 		}
 		if got.TCP != want {
@@ -150,7 +150,7 @@ func TestScanOfManySockets(t *testing.T) {
 		const rounds = 40
 		start := threadTime(t)
 		for range rounds {
-			if err := s.Scan(&l); err != nil {
+			if err := s.Scan(&l, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -176,11 +176,44 @@ func threadTime(t testing.TB) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
+// TestScanSkipsOthers: sockets that are not wanted, such as our own listeners, cost a
+// fraction.
+func TestScanSkipsOthers(t *testing.T) {
+	netnstest.Run(t, func(t *testing.T) {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		loUp(t)
+		manySockets(t, many)
+		s := listers(t)["sock_diag"]
+		var wanted Listening
+		wanted.TCP.AddRange(1, 9999)
+		wanted.TCP.AddRange(20000, 30000)
+		wanted.UDP = wanted.TCP
+		took := func(wanted *Listening) time.Duration {
+			var l Listening
+			start := threadTime(t)
+			for range 40 {
+				if err := s.Scan(&l, wanted); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return (threadTime(t) - start) / 40
+		}
+		all, some := took(nil), took(&wanted)
+		t.Logf("a scan of %d sockets takes %v, %v if none is wanted", many, all, some)
+		if some > all/2 {
+			t.Errorf("sockets that are not wanted cost more than half: %v of %v", some, all)
+		}
+	})
+}
+
 func TestScanDoesNotAllocate(t *testing.T) {
 	for name, s := range listers(t) {
-		var l Listening
+		var l, wanted Listening
+		wanted.TCP.AddRange(1, 1000)
+		wanted.UDP.AddRange(2000, 65535)
 		if n := testing.AllocsPerRun(5, func() {
-			if err := s.Scan(&l); err != nil {
+			if err := s.Scan(&l, &wanted); err != nil {
 				t.Fatal(err)
 			}
 		}); n != 0 {
@@ -198,7 +231,7 @@ func BenchmarkScan(b *testing.B) {
 				b.ReportAllocs()
 				var l Listening
 				for b.Loop() {
-					if err := s.Scan(&l); err != nil {
+					if err := s.Scan(&l, nil); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -273,7 +273,7 @@ func checkModel(t *testing.T, m *Manager, s *Scanner, want model) {
 		t.Fatalf("tables (-want +got):\n%s", diff)
 	}
 	var open, wanted Listening
-	if err := s.Scan(&open); err != nil {
+	if err := s.Scan(&open, nil); err != nil {
 		t.Fatal(err)
 	}
 	for p := range want {
