@@ -25,6 +25,14 @@ func (d *Deadlines) Next() (at int64, ok bool) {
 	return d.heap[0].at, true
 }
 
+// NextOr is the earliest deadline, or none if there is no deadline at all.
+func (d *Deadlines) NextOr(none int64) int64 {
+	if at, ok := d.Next(); ok {
+		return at
+	}
+	return none
+}
+
 // Len is the number of slots that have a deadline.
 func (d *Deadlines) Len() int { return len(d.heap) }
 

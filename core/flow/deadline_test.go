@@ -114,6 +114,9 @@ func BenchmarkDeadlines(b *testing.B) {
 // more than the limit are looked at.
 func TestExpireIdle(t *testing.T) {
 	d := NewDeadlines(4)
+	if next := d.NextOr(-1); next != -1 {
+		t.Errorf("next at %d without deadlines, want -1", next)
+	}
 	for slot := range uint32(4) {
 		d.Set(slot, int64(10+slot))
 	}
@@ -137,7 +140,7 @@ func TestExpireIdle(t *testing.T) {
 		{49, 10, []uint32{0, 2, 3}, 50},
 	} {
 		d.ExpireIdle(step.now, step.limit, due, end)
-		if next, _ := d.Next(); !slices.Equal(ended, step.want) || next != step.next {
+		if next := d.NextOr(-1); !slices.Equal(ended, step.want) || next != step.next {
 			t.Errorf("by %d: ended %v, next at %d, want %v and %d", step.now, ended, next, step.want, step.next)
 		}
 	}

@@ -74,12 +74,7 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 }
 
 // NextDeadline is when Expire is due on the loop's clock, or loop.NoDeadline.
-func (h *Handler) NextDeadline() int64 {
-	if at, ok := h.deadlines.Next(); ok {
-		return at
-	}
-	return loop.NoDeadline
-}
+func (h *Handler) NextDeadline() int64 { return h.deadlines.NextOr(loop.NoDeadline) }
 
 // Expire ends flows that were idle for too long. What exceeds the bound of one call is
 // still due afterwards.

@@ -216,12 +216,7 @@ func (h *UDP) close(i uint32) {
 }
 
 // NextDeadline is when Expire is due on the loop's clock, or loop.NoDeadline.
-func (h *UDP) NextDeadline() int64 {
-	if at, ok := h.deadlines.Next(); ok {
-		return at
-	}
-	return loop.NoDeadline
-}
+func (h *UDP) NextDeadline() int64 { return h.deadlines.NextOr(loop.NoDeadline) }
 
 // Expire ends flows that were idle for too long. What exceeds the bound of one call is
 // still due afterwards.

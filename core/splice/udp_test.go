@@ -115,6 +115,16 @@ func (e *udpEnv) client() peer {
 	return p
 }
 
+// oneFlow is an environment with a flow of client c, which the server sees at from.
+func oneFlow(t testing.TB, pif fwd.Pif) (e *udpEnv, c peer, from netip.AddrPort) {
+	t.Helper()
+	e = newUDPEnv(t, pif, "127.0.0.1", UDPOptions{})
+	c = e.client()
+	c.write([]byte("x"))
+	_, from = e.receive(e.server)
+	return e, c, from
+}
+
 func (e *udpEnv) serverSends(to netip.AddrPort, text string) {
 	e.t.Helper()
 	sendTo(e.t, e.server, to, text)
@@ -237,10 +247,7 @@ func TestClientsHaveTheirOwnFlows(t *testing.T) {
 
 // TestStrangersAreNotHeard: the socket in the target's namespace is the client's.
 func TestStrangersAreNotHeard(t *testing.T) {
-	e := newUDPEnv(t, fwd.Host, "127.0.0.1", UDPOptions{})
-	c := e.client()
-	c.write([]byte("x"))
-	_, from := e.receive(e.server)
+	e, c, from := oneFlow(t, fwd.Host)
 	stranger, _ := datagramSocket(t, "127.0.0.1")
 	defer sys.Close(stranger)
 	_ = syscall.Sendto(stranger, []byte("forged"), 0,
@@ -252,10 +259,7 @@ func TestStrangersAreNotHeard(t *testing.T) {
 }
 
 func TestRefusedDatagramsDoNotEndAFlow(t *testing.T) {
-	e := newUDPEnv(t, fwd.Host, "127.0.0.1", UDPOptions{})
-	c := e.client()
-	c.write([]byte("x"))
-	_, from := e.receive(e.server)
+	e, c, from := oneFlow(t, fwd.Host)
 	sys.Close(e.server)
 	for range 3 {
 		c.write([]byte("refused"))
@@ -347,10 +351,7 @@ func TestUDPWithoutSocketsEver(t *testing.T) {
 }
 
 func TestUDPDoesNotAllocate(t *testing.T) {
-	e := newUDPEnv(t, fwd.Host, "127.0.0.1", UDPOptions{})
-	c := e.client()
-	c.write([]byte("x"))
-	_, from := e.receive(e.server)
+	e, c, from := oneFlow(t, fwd.Host)
 	back := sys.MakeSockAddr(from.Addr().As16(), from.Port(), 0)
 	if errno := sys.Connect(e.server, &back); errno != 0 {
 		t.Fatal(errno)

@@ -74,10 +74,7 @@ func TestHeirsEndWhenIdle(t *testing.T) {
 // TestUnlistenWithoutSockets: flows that get no socket end, those of other listeners
 // are not touched.
 func TestUnlistenWithoutSockets(t *testing.T) {
-	e := newUDPEnv(t, fwd.Splice, "127.0.0.1", UDPOptions{})
-	c := e.client()
-	c.write([]byte("x"))
-	e.receive(e.server)
+	e, _, _ := oneFlow(t, fwd.Splice)
 	e.h.Unlisten(e.listener + 1000)
 	if e.h.Len() != 1 {
 		t.Error("the end of another listener ended the flow")

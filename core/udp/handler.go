@@ -123,10 +123,7 @@ func orDefault(d, def time.Duration) time.Duration {
 
 // NextDeadline is when Expire is due on the loop's clock, or loop.NoDeadline.
 func (h *Handler) NextDeadline() int64 {
-	if at, ok := h.deadlines.Next(); ok {
-		return min(at, h.pollAt)
-	}
-	return h.pollAt
+	return min(h.deadlines.NextOr(loop.NoDeadline), h.pollAt)
 }
 
 // Expire reads the sockets that are read at intervals, and ends flows that were
