@@ -24,6 +24,10 @@ const (
 	lateWeight = 3
 	lateLimit  = 40
 	shun       = 1000
+	// stolen is a look that took too long: another process ran in it, for all of the
+	// time that the kernel gives it, as likely as not.
+	stolen       = 500 * time.Microsecond
+	stolenWeight = 13
 )
 
 // await waits for events like sys.EpollWait, but polls for a moment first while
@@ -43,11 +47,13 @@ func (l *Loop) await(timeout time.Duration) (int, syscall.Errno) {
 	}
 	for l.trust > 0 && waited < pollFor && (timeout < 0 || waited < timeout) {
 		sys.Yield()
-		if n, errno := sys.EpollWait(l.epfd, l.raw[:], 0); n != 0 || errno != 0 {
-			l.inTime()
+		n, errno := sys.EpollWait(l.epfd, l.raw[:], 0)
+		before, found := waited, n != 0 || errno != 0
+		waited = time.Since(l.start) - start
+		l.looked(found, waited-before)
+		if found {
 			return n, errno
 		}
-		waited = time.Since(l.start) - start
 	}
 	if timeout > 0 {
 		timeout = max(timeout-waited, 0)
@@ -56,7 +62,7 @@ func (l *Loop) await(timeout time.Duration) (int, syscall.Errno) {
 	total := time.Since(l.start) - start
 	l.learn(n > 0 && waited == 0 && total < soon)
 	if n > 0 && waited > 0 && total < notIdle {
-		l.cameLate()
+		l.cameLate(lateWeight)
 	}
 	return n, errno
 }
@@ -75,15 +81,28 @@ func (l *Loop) learn(paid bool) {
 	}
 }
 
+// looked notes a look for events while polling, which took the time took. What it
+// found after others had the processor for long would have come sooner asleep: who
+// wakes up is served first, who yields comes last.
+func (l *Loop) looked(found bool, took time.Duration) {
+	switch {
+	case took > stolen:
+		l.cameLate(stolenWeight)
+	case found:
+		l.inTime()
+	}
+}
+
 // inTime notes an event that polling found.
 func (l *Loop) inTime() {
 	l.learn(true)
 	l.late = max(l.late-1, 0)
 }
 
-// cameLate notes an event that came soon, but only after polling had ended.
-func (l *Loop) cameLate() {
-	if l.late += lateWeight; l.late > lateLimit {
+// cameLate notes an event that came soon, but only after polling had ended, or a look
+// that others ran in, each by its weight.
+func (l *Loop) cameLate(weight int) {
+	if l.late += weight; l.late > lateLimit {
 		l.late, l.trust = 0, -shun
 	}
 }

@@ -1,32 +1,42 @@
 package loop
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
-// play notes events that polling found, and then some that came soon after it.
-func play(l *Loop, found, late int) {
+// play notes events that polling found, then some that came soon after it, then looks
+// that others ran in.
+func play(l *Loop, found, late, stolen int) {
 	for range found {
-		l.inTime()
+		l.looked(true, time.Microsecond)
 	}
 	for range late {
 		l.learn(false)
-		l.cameLate()
+		l.cameLate(lateWeight)
+	}
+	for i := range stolen {
+		l.looked(i%2 == 0, 4*time.Millisecond)
 	}
 }
 
 func TestPollingIsGivenUpWhereProcessorsAreScarce(t *testing.T) {
 	for _, tt := range []struct {
-		name        string
-		found, late int  // of each round
-		want        bool // that polling goes on
+		name                string
+		found, late, stolen int  // of each round
+		want                bool // that polling goes on
 	}{
-		{"quiet", 100, 1, true},
-		{"a process shares the processor now and then", 4, 1, true},
-		{"others take half of the time", 1, 1, false},
+		{"quiet", 100, 1, 0, true},
+		{"a process shares the processor now and then", 4, 1, 0, true},
+		{"others take half of the time", 1, 1, 0, false},
+		{"a process has a slice now and then", 20, 0, 1, true},
+		{"others have a slice each time", 4, 0, 1, false},
+		{"nothing is found meanwhile", 0, 0, 1, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l, shunned := &Loop{}, false
 			for range 30 {
-				play(l, tt.found, tt.late)
+				play(l, tt.found, tt.late, tt.stolen)
 				shunned = shunned || l.trust < 0
 			}
 			if shunned == tt.want {
