@@ -178,6 +178,9 @@ type Timeouts struct {
 	UDP, UDPStream time.Duration
 	// ICMP is for idle echo flows (60 s).
 	ICMP time.Duration
+	// Refused is how long a service is asked again that refuses a connection of the
+	// bypass (not at all).
+	Refused time.Duration
 	// TCPSynRetries is the host's net.ipv4.tcp_syn_retries (6), TCPSynLinear its
 	// net.ipv4.tcp_syn_linear_timeouts, which may be 0 (nil: 4).
 	TCPSynRetries int

@@ -117,7 +117,7 @@ func (e *Engine) handlers(o *Options) {
 	e.neigh = neigh.New(e.cfg, e.link, o.Stations, e.log)
 	e.dhcp = dhcp.New(e.cfg, e.link, e.log)
 	e.dns = dns.New(e.cfg, e.link, e.log)
-	e.splice = splice.NewTCP(e.loop, sockets, splice.Options{})
+	e.splice = splice.NewTCP(e.loop, sockets, splice.Options{RetryFor: e.cfg.Timeouts.Refused})
 	for pif := range e.spliceUDP {
 		e.spliceUDP[pif] = splice.NewUDP(e.loop, fwd.Pif(pif), sockets, splice.UDPOptions{
 			OneWay: e.cfg.Timeouts.UDP, Stream: e.cfg.Timeouts.UDPStream,

@@ -13,6 +13,8 @@ import (
 type Options struct {
 	// MaxFlows is the number of connections (65536).
 	MaxFlows int
+	// RetryFor is how long a target that refuses is asked again (0: not at all).
+	RetryFor time.Duration
 }
 
 // Stats are event counters of a TCP handler.
@@ -51,6 +53,7 @@ type TCP struct {
 	merging []uint32 // have merged wake-ups; next looked at at mergeAt
 	mergeAt int64
 	waiting []uint32 // wait for a socket, the first one longest
+	refused refused
 	now     int64
 	urgent  [1]byte // scratch
 
@@ -75,6 +78,7 @@ func NewTCP(lp *loop.Loop, sockets Sockets, o Options) *TCP {
 		merging: make([]uint32, 0, 2*o.MaxFlows),
 		retryAt: loop.NoDeadline,
 		mergeAt: loop.NoDeadline,
+		refused: newRefused(o),
 	}
 	return h
 }
@@ -85,6 +89,7 @@ func (h *TCP) Len() int { return h.slots.used }
 // Open takes over the accepted connection fd and connects it to t. Where that does
 // not work the client gets a RST.
 func (h *TCP) Open(fd int, t fwd.Target, now int64) {
+	h.now = now
 	i, ok := h.slots.take()
 	if !ok {
 		h.Stats.Refused++
@@ -118,7 +123,9 @@ func (h *TCP) start(i uint32, c *conn) bool {
 	}
 	to := sys.MakeSockAddr(c.target.Addr, c.target.Port, 0)
 	if errno := sys.Connect(fd, &to); errno != 0 && errno != syscall.EINPROGRESS {
-		h.abort(i, c)
+		if !h.askAgain(i, c, errno) {
+			h.abort(i, c)
+		}
 		return true
 	}
 	for s, fd := range c.fd {
@@ -166,7 +173,9 @@ func (h *TCP) FromSock(index uint32, gen uint16, bits uint32, now int64) {
 func (h *TCP) connected(i uint32, c *conn, s int, bits uint32) {
 	switch {
 	case c.has(failed):
-		h.abort(i, c)
+		if s == 0 || h.refused.patience == 0 || !h.askAgain(i, c, sys.SocketError(int(c.fd[1]))) {
+			h.abort(i, c)
+		}
 	case s == 1 && bits&loop.Out != 0:
 		c.state = open
 		h.carry(i, c)
@@ -214,7 +223,7 @@ func (h *TCP) again(list *[]uint32) {
 
 // NextDeadline is when Expire is due on the loop's clock, or loop.NoDeadline.
 func (h *TCP) NextDeadline() int64 {
-	at := min(h.retryAt, h.mergeAt)
+	at := min(h.retryAt, h.mergeAt, h.refused.at)
 	if len(h.waiting) > 0 {
 		return min(at, h.conns[h.waiting[0]].since+socketWait)
 	}
@@ -222,7 +231,7 @@ func (h *TCP) NextDeadline() int64 {
 }
 
 // Expire ends connections that waited too long for a socket, tries directions again
-// that had no pipe, and looks after merged wake-ups.
+// that had no pipe and targets that refused, and looks after merged wake-ups.
 func (h *TCP) Expire(now int64) {
 	h.now = now
 	for len(h.waiting) > 0 && h.conns[h.waiting[0]].since+socketWait <= now {
@@ -236,6 +245,9 @@ func (h *TCP) Expire(now int64) {
 	}
 	if h.mergeAt <= now {
 		h.endMerging()
+	}
+	if h.refused.at <= now {
+		h.retryRefused()
 	}
 }
 

@@ -1,0 +1,120 @@
+package rootlesskit
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+
+	"github.com/pasta-net/pasta/core/sys"
+)
+
+// Keys of what the parent tells the child.
+const (
+	socketKey      = "pasta.socketpath"
+	transparentKey = "pasta.source-ip-transparent"
+)
+
+const (
+	// hello is what the child says first.
+	hello = 'p'
+	// maxSockets bounds the sockets of one answer, below what SCM_RIGHTS takes (253).
+	maxSockets = 128
+
+	requestLen, answerLen = 3, 2
+)
+
+// request asks for sockets.
+type request struct {
+	// family is AF_INET or AF_INET6, typ SOCK_STREAM or SOCK_DGRAM.
+	family, typ int
+	// n is how many, at most maxSockets.
+	n int
+}
+
+// errRequest is a request that makes no sense.
+var errRequest = errors.New("malformed request")
+
+func (r *request) encode() []byte { return []byte{byte(r.family), byte(r.typ), byte(r.n)} }
+
+// decodeRequest is the inverse of encode; b has requestLen bytes.
+func decodeRequest(b []byte) (request, error) {
+	r := request{family: int(b[0]), typ: int(b[1]), n: int(b[2])}
+	switch {
+	case r.family != syscall.AF_INET && r.family != syscall.AF_INET6,
+		r.typ != syscall.SOCK_STREAM && r.typ != syscall.SOCK_DGRAM,
+		r.n == 0 || r.n > maxSockets:
+		return r, errRequest
+	}
+	return r, nil
+}
+
+// sendSockets answers a request. The sockets stay the caller's.
+func sendSockets(conn *net.UnixConn, fds []int, errno syscall.Errno) error {
+	var oob []byte
+	if len(fds) > 0 {
+		oob = syscall.UnixRights(fds...)
+	}
+	_, _, err := conn.WriteMsgUnix(binary.BigEndian.AppendUint16(nil, uint16(errno)), oob, nil)
+	return err
+}
+
+// childSockets are sockets of the child's namespace, made by the child driver at the
+// other end of conn. It is a netns.Source.
+type childSockets struct{ conn *net.UnixConn }
+
+// Make asks for n sockets.
+func (c childSockets) Make(family, typ, n int) ([]int, error) {
+	r := request{family: family, typ: typ, n: min(n, maxSockets)}
+	if _, err := c.conn.Write(r.encode()); err != nil {
+		return nil, fmt.Errorf("ask child for sockets: %w", err)
+	}
+	b, oob := make([]byte, answerLen), make([]byte, syscall.CmsgSpace(4*maxSockets))
+	got, oobLen, flags, _, err := c.conn.ReadMsgUnix(b, oob)
+	switch {
+	case err == nil && got == 0:
+		err = io.ErrUnexpectedEOF
+	case err == nil && (got < answerLen || flags&syscall.MSG_CTRUNC != 0):
+		err = errors.New("malformed answer")
+	}
+	fds, oobErr := rights(oob[:oobLen])
+	if err = errors.Join(err, oobErr); err != nil {
+		closeAll(fds)
+		return nil, fmt.Errorf("receive sockets of child: %w", err)
+	}
+	if errno := syscall.Errno(binary.BigEndian.Uint16(b)); errno != 0 {
+		return fds, errno
+	}
+	return fds, nil
+}
+
+// Raw gives none: no service in the child needs to be told about refused datagrams
+// in another way than its socket does.
+func (c childSockets) Raw(int) int { return -1 }
+
+// rights takes the descriptors out of control messages.
+func rights(oob []byte) (fds []int, err error) {
+	if len(oob) == 0 {
+		return nil, nil
+	}
+	messages, err := syscall.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil, err
+	}
+	for i := range messages {
+		list, err := syscall.ParseUnixRights(&messages[i])
+		if err != nil {
+			return fds, err
+		}
+		fds = append(fds, list...)
+	}
+	return fds, nil
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		sys.Close(fd)
+	}
+}
