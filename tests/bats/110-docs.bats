@@ -110,17 +110,6 @@ from_inside() {
 
 # The targets that "make test" does not run.
 
-@test "make install puts everything below DESTDIR, make uninstall removes it" {
-	local dir=$BATS_TEST_TMPDIR/root file
-	make -C "$REPO" install DESTDIR="$dir" PREFIX=/usr
-	"$dir/usr/bin/pasta" --version
-	for file in bin/passt bin/pesto bin/pasta.avx2 share/man/man1/pasta.1 share/bash-completion/completions/pasta; do
-		[ -r "$dir/usr/$file" ]
-	done
-	make -C "$REPO" uninstall DESTDIR="$dir" PREFIX=/usr
-	[ -z "$(find "$dir" ! -type d)" ]
-}
-
 @test "make help lists the targets" {
 	make -C "$REPO" help | grep -q '^bench '
 }
