@@ -2,21 +2,15 @@
 # Real Podman in the host of machine.bash, as the ordinary user. Containers come from
 # an image of busybox and nettool, IMAGE; names given to them are free after each test.
 
+# shellcheck source=containers.bash
+. "$LIB/containers.bash"
 IMAGE=localhost/tools
-CONTAINER_PORT=80 # where "serve" in a container listens, TCP and UDP
 
 # podman_start: for setup_file. A first container makes what stays.
 podman_start() {
 	machine_start
-	# shellcheck disable=SC2016 # for the shell in there
-	as_user sh -ec '
-		mkdir -p root/bin root/tmp
-		cp /usr/bin/busybox /usr/local/bin/nettool root/bin/
-		for name in $(busybox --list); do
-			[ "$name" = busybox ] || ln -s busybox "root/bin/$name"
-		done
-		tar -C root -c . | podman import -q - "$0"
-		podman run --rm "$0" true' "$IMAGE"
+	tools_root | podman import -q - "$IMAGE"
+	podman run --rm "$IMAGE" true
 }
 
 # podman ARGS...: run it, without the descriptor that bats waits for.
@@ -46,9 +40,6 @@ container() {
 	wait_for 5 serves "$name"
 }
 
-# resolves NAME ADDRESS WHERE...: by whatever resolv.conf says there.
-resolves() { "${@:3}" nslookup -type=a "$1" | grep -q "$2"; }
-
 serves() { podman logs "$1" | grep -q ready; }
 
 # fails_to_start TEXT OPTIONS...: Podman cannot run a container, and shows our error.
@@ -61,29 +52,6 @@ fails_to_start() {
 	[ "$status" -eq 126 ] && [[ "$output" == *"pasta failed with exit code 1:
 $text"* ]]
 }
-
-# reaches ADDR WHERE...: a transfer with the test server there, from WHERE (in_peer, as_user,
-# podman exec NAME).
-reaches() { "${@:2}" nettool up -size 100000 -timeout 10s "$1"; }
-
-# reaches_udp ADDR WHERE...: the same with datagrams.
-reaches_udp() { "${@:2}" nettool udp-echo -count 10 -size 1000 -timeout 10s "$1"; }
-
-# refused ADDR WHERE...: nobody listens there.
-refused() { expect ECONNREFUSED "${@:2}" nettool connect -timeout 5s "$1"; }
-
-# refused_udp ADDR WHERE...: the same, by an ICMP error.
-refused_udp() { expect ECONNREFUSED "${@:2}" nettool connect -udp -timeout 5s "$1"; }
-
-# peer_of ADDR WHERE... [-- flags]: whom the server sees.
-peer_of() { "${@:2}" nettool peer "$1"; }
-
-# pastas prints the PIDs of all that run our binary in the host, as seen there.
-pastas() { in_host find /proc -mindepth 2 -maxdepth 2 -name exe -lname /usr/bin/pasta -printf '%h\n' 2>/dev/null | sed 's,/proc/,,'; }
-
-no_pasta() { [ -z "$(pastas)" ]; }
-
-runs_pastas() { [ "$(pastas | wc -l)" -eq "$1" ]; }
 
 # baseline: at the end of setup_file. From now on, leaves_nothing asks for the same
 # processes, listeners and network namespaces.

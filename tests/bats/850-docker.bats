@@ -1,0 +1,97 @@
+# shellcheck shell=bash
+# Rootless Docker with pasta and implicit ports, started by its own script.
+
+# bats file_tags=root
+
+load helpers
+load lib/machine
+load lib/docker
+
+setup_file() {
+	docker_start implicit
+	serve in_host 127.0.0.1:7001
+	resolver in_peer "$GATEWAY4:53" 192.0.2.1
+}
+
+teardown_file() {
+	docker_stop
+	machine_stop
+}
+
+teardown() { docker_clean; }
+
+@test "a container reaches the peer" {
+	container one
+	reaches "$PEER4:$OUT_PORT" docker exec one
+	reaches_udp "$PEER4:$OUT_PORT" docker exec one
+	[[ "$(docker exec one nettool peer "$PEER4:$OUT_PORT")" == "$HOST4":* ]]
+	refused "$PEER4:1" docker exec one
+	docker exec one nettool up -size 100000000 "$PEER4:$OUT_PORT"
+	docker exec one nettool down -size 100000000 "$PEER4:$OUT_PORT"
+}
+
+@test "names are resolved by the resolver of the host" {
+	container one
+	expect "nameserver 10.0.2.3" docker exec one grep -m 1 ^nameserver /etc/resolv.conf
+	wait_for 20 resolves name.example 192.0.2.1 docker exec one
+}
+
+@test "containers of a network know each other, and the world, by name" {
+	docker network create net
+	container one --network net
+	container two --network net
+	reaches one:80 docker exec two
+	reaches_udp two:80 docker exec one
+	wait_for 20 resolves name.example 192.0.2.1 docker exec one
+	docker_clean
+	docker network rm net
+}
+
+@test "published ports: TCP, UDP, addresses, ranges" {
+	container one -p 8080:80 -p 8080:80/udp -p 127.0.0.1:8081:80 -p 8090-8092:80-82
+	wait_for 5 reaches "$HOST4:8080" in_peer
+	wait_for 5 reaches_udp "$HOST4:8080" in_peer
+	wait_for 5 reaches "$HOST4:8090" in_peer
+	wait_for 5 reaches 127.0.0.1:8081 as_user
+	reaches 127.0.0.1:8080 as_user
+	docker rm --force one
+	wait_for 5 refused "$HOST4:8080" in_peer
+}
+
+@test "the host's loopback cannot be reached" {
+	container one --add-host gateway:10.0.2.2
+	run docker exec one nettool connect -timeout 3s gateway:7001
+	[ "$output" != ok ]
+}
+
+@test "docker build has the network in every step" {
+	local context
+	context=$(as_user mktemp -d)
+	as_user tee "$context/Dockerfile" <<-END
+		FROM $IMAGE
+		RUN nettool up -size 1000000 $PEER4:$OUT_PORT
+		RUN i=0; until nslookup -type=a name.example | grep 192.0.2.1; do i=\$((i+1)); [ \$i -lt 5 ]; done
+	END
+	docker build --no-cache -t built "$context"
+	docker run --rm built true
+}
+
+@test "--net host: the network that pasta made" {
+	run docker run --rm --net host "$IMAGE" ip -o address show tap0
+	[[ "$output" == *"inet 10.0.2.100/24"* ]]
+}
+
+@test "docker version names the network driver" {
+	run docker version
+	[[ "$(words "${lines[*]}")" == *"rootlesskit: Version: 3"*"NetworkDriver: pasta"* ]]
+}
+
+words() { xargs <<<"$*"; }
+
+@test "a restarted container has its network and ports again" {
+	container one -p 8080:80
+	wait_for 5 reaches "$HOST4:8080" in_peer
+	docker restart --timeout 0 one
+	wait_for 5 reaches "$HOST4:8080" in_peer
+	reaches "$PEER4:$OUT_PORT" docker exec one
+}

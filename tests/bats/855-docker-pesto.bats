@@ -1,0 +1,44 @@
+# shellcheck shell=bash
+# Rootless Docker with pasta, where RootlessKit has pesto open and close the ports.
+# Docker 28 cannot publish ports this way, whatever the pesto: RootlessKit 3.1 refuses
+# ::ffff:10.0.2.100, as which Docker writes the namespace's address.
+
+# bats file_tags=root
+
+load helpers
+load lib/machine
+load lib/docker
+
+setup_file() { docker_start pesto; }
+
+teardown_file() {
+	docker_stop
+	machine_stop
+}
+
+teardown() { docker_clean; }
+
+@test "docker version names both drivers" {
+	run docker version
+	[[ "${lines[*]}" == *"NetworkDriver:"*pasta* && "${lines[*]}" == *"PortDriver:"*pesto* ]]
+}
+
+@test "a container reaches the peer" {
+	container one
+	reaches "$PEER4:$OUT_PORT" docker exec one
+	reaches_udp "$PEER4:$OUT_PORT" docker exec one
+}
+
+@test "rootlessctl opens and closes the port of a service on the network that pasta made" {
+	local i id
+	container one --net host
+	for i in 1 2 3; do
+		id=$(rootlessctl add-ports 0.0.0.0:8080:80/tcp)
+		reaches "$HOST4:8080" in_peer
+		reaches 127.0.0.1:8080 as_user
+		rootlessctl remove-ports "$id"
+		refused "$HOST4:8080" in_peer
+	done
+}
+
+rootlessctl() { as_user "$TOPO_DIR/kit/rootlessctl" --socket /run/user/1000/dockerd-rootless/api.sock "$@"; }
