@@ -86,6 +86,6 @@ for PACKAGE_ARCH; do
 	package rpm
 	stage "$PACKAGE_ARCH" vendor-completions
 	changelog | gzip -9nc >"$STAGE/usr/share/doc/pasta-net/changelog.gz"
-	install -D packaging/deb/lintian "$STAGE/usr/share/lintian/overrides/pasta-net"
+	install -D -m 0644 packaging/deb/lintian "$STAGE/usr/share/lintian/overrides/pasta-net"
 	package deb
 done
