@@ -15,6 +15,9 @@ type Frame struct {
 	packet.Packet
 	Vnet Vnet
 	Raw  []byte // from the Ethernet header on
+	// Parts are the lengths of the fragments that it came in, as packets, in bytes;
+	// nil: it came whole.
+	Parts []int
 }
 
 // CheckFrame takes apart what a device with features feat was given to send and

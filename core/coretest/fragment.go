@@ -3,8 +3,10 @@ package coretest
 import (
 	"encoding/binary"
 	"net/netip"
+	"testing"
 
 	"github.com/pasta-net/pasta/core/packet"
+	"github.com/pasta-net/pasta/core/tap"
 )
 
 // Fragment builds one fragment, whatever f says. f.Proto is the protocol of the whole.
@@ -41,4 +43,48 @@ func Fragments(frame []byte, id uint32, size int) (frames [][]byte) {
 		}))
 	}
 	return frames
+}
+
+// assembly puts fragments together that we sent, which is in order.
+type assembly struct {
+	head packet.Packet // the last one
+	packet.Fragment
+	data  []byte
+	parts []int
+	more  bool
+}
+
+// takes adds a frame, of a device with features feat, if it is a fragment.
+func (a *assembly) takes(t testing.TB, feat tap.Features, b []byte) bool {
+	t.Helper()
+	if feat.VnetHdr {
+		if v := parseVnet(b); v.Flags != 0 || v.GSOType != 0 {
+			return false
+		}
+		b = b[tap.VnetLen:]
+	}
+	if a.head.Parse(b) != packet.DropFragment {
+		return false
+	}
+	id := a.ID
+	if d := a.head.Fragment(&a.Fragment); d != packet.DropNone || a.Offset != len(a.data) || a.Offset > 0 && a.ID != id {
+		t.Fatalf("fragment of %d bytes at %d, want it at %d; %v", len(a.Data), a.Offset, len(a.data), d)
+	}
+	if len(b) < packet.MinFrameLen {
+		t.Errorf("frame of %d bytes, want at least %d", len(b), packet.MinFrameLen)
+	}
+	a.data = append(a.data, a.Data...)
+	a.parts = append(a.parts, len(a.head.L3))
+	a.more = a.More
+	return true
+}
+
+// frame is the whole packet. No part of it is left to the device.
+func (a *assembly) frame(t testing.TB) *Frame {
+	t.Helper()
+	b := IP(a.head.Src.Netip(), a.head.Dst.Netip(), a.Proto, a.data)
+	packet.PutEthernet(b, a.head.EthDst, a.head.EthSrc, a.head.EtherType)
+	f := CheckFrame(t, tap.Features{}, b)
+	f.Parts = a.parts
+	return f
 }

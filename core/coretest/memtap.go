@@ -149,18 +149,30 @@ func (m *MemTap) Sent() int { return len(m.toGuest.ends) - m.toGuest.next }
 // Waiting is the number of frames from the guest that Recv has not given out.
 func (m *MemTap) Waiting() int { return len(m.fromGuest.ends) - m.fromGuest.next }
 
-// Take gives and forgets the frames sent to the guest, checked by CheckFrame.
+// Take gives and forgets the frames sent to the guest, checked by CheckFrame, and
+// fragments put together.
 func (m *MemTap) Take(t testing.TB) []*Frame {
 	t.Helper()
 	var frames []*Frame
+	var whole assembly
 	for {
 		b, ok := m.toGuest.pop()
 		if !ok {
-			m.toGuest.reset()
-			return frames
+			break
 		}
-		frames = append(frames, CheckFrame(t, m.feat, append([]byte(nil), b...)))
+		b = append([]byte(nil), b...)
+		if !whole.takes(t, m.feat, b) {
+			frames = append(frames, CheckFrame(t, m.feat, b))
+		} else if !whole.more {
+			frames = append(frames, whole.frame(t))
+			whole = assembly{}
+		}
 	}
+	if whole.more {
+		t.Errorf("%d fragments without the last one", len(whole.parts))
+	}
+	m.toGuest.reset()
+	return frames
 }
 
 // One is Take where the guest must have been sent a single frame.

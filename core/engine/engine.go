@@ -238,6 +238,7 @@ func (e *Engine) expire(now int64) {
 	if e.reasm.NextDeadline() <= now {
 		e.reasm.Expire(now)
 	}
+	e.link.ForgetMTUs(now)
 }
 
 func (e *Engine) dispatch(ev loop.Event, now int64) error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pasta-net/pasta/core/coretest"
 	"github.com/pasta-net/pasta/core/packet"
+	"github.com/pasta-net/pasta/core/reasm"
 	"github.com/pasta-net/pasta/core/sys"
 	"github.com/pasta-net/pasta/core/tap"
 )
@@ -122,4 +123,43 @@ func TestNoAllocationPerFragmentedDatagram(t *testing.T) {
 			t.Errorf("%s: %d datagrams, want 52", fam.Name, served)
 		}
 	}
+}
+
+// inFragments is an echo request in fragments, some of which come late, a packet that
+// stays without its end, and an error that has our own packets cut from then on.
+func inFragments(fam coretest.Family) (b []byte) {
+	frames := coretest.Fragments(coretest.Echo(fam.Guest, fam.Gateway, 7, 1, make([]byte, 3000)), 1, 1480)
+	frames = append(frames, coretest.Fragments(coretest.Echo(fam.Guest, fam.Gateway, 7, 2, make([]byte, 3000)), 2, 1480)[:2]...)
+	for i, frame := range frames {
+		b = append(b, step(byte(i<<4), frame)...)
+	}
+	return append(b, step(0, tooBigFor(fam, netip.AddrPortFrom(fam.Gateway, 80), 1300))...)
+}
+
+// TestSeedsReachReassembly: as TestSeedsReachTheHandlers, for fragments.
+func TestSeedsReachReassembly(t *testing.T) {
+	for _, fam := range coretest.Families {
+		f := fuzzed(t, coretest.NewMemTap(t, coretest.AllFeatures))
+		f.run(newHost(t), inFragments(fam))
+		if got, want := f.reasm.Stats, (reasm.Stats{Fragments: 5, Packets: 1, Timeouts: 1}); got != want {
+			t.Errorf("%s: got %+v, want %+v", fam.Name, got, want)
+		}
+	}
+}
+
+// firstFragment gives the start of the transport part, if p is a first fragment. No
+// further headers may be in between, which would hide it from here.
+func firstFragment(p *packet.Packet) (l4 []byte, proto uint8) {
+	var f packet.Fragment
+	if p.Fragment(&f) != packet.DropNone || f.Offset != 0 {
+		return nil, 0
+	}
+	switch f.Proto {
+	case packet.ProtoTCP, packet.ProtoUDP, packet.ProtoICMPv6:
+		return f.Data, f.Proto
+	}
+	if !p.Src.Is4() {
+		p.L4[0] = packet.ProtoICMPv6
+	}
+	return nil, 0
 }

@@ -182,6 +182,9 @@ func (e *Engine) icmpFromTap(p *packet.Packet, now int64) {
 	if e.neigh.FromTap(p, now) {
 		return
 	}
+	if e.tooBig(p, now) {
+		return
+	}
 	if !e.cfg.ICMP {
 		e.link.Drop(packet.DropDisabled)
 		return
@@ -190,4 +193,21 @@ func (e *Engine) icmpFromTap(p *packet.Packet, now int64) {
 		return
 	}
 	e.icmp.FromTap(p, now)
+}
+
+// tooBig handles an error about a packet of ours that is too long for where the guest
+// forwards it to, and tells whether p is one. Of TCP there are none: its segments are
+// what the other end can take.
+func (e *Engine) tooBig(p *packet.Packet, now int64) bool {
+	m, ok := packet.ParseICMP(p.L4)
+	if !ok {
+		return false
+	}
+	mtu, ok := packet.TooBig(m, p.Proto)
+	var q packet.Quoted
+	if !ok || !packet.ParseQuoted(m, &q) || q.Proto == packet.ProtoTCP {
+		return false
+	}
+	e.link.LearnMTU(q.Dst, mtu, now)
+	return true
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/pasta-net/pasta/core/coretest"
 	"github.com/pasta-net/pasta/core/loop"
 	"github.com/pasta-net/pasta/core/packet"
-	"github.com/pasta-net/pasta/core/reasm"
 	"github.com/pasta-net/pasta/core/seqnum"
 	"github.com/pasta-net/pasta/core/sys"
 )
@@ -173,23 +172,6 @@ func (h *host) confine(frame []byte) {
 	header := p.L3[:len(p.L3)-len(p.L4)]
 	header[10], header[11] = 0, 0
 	binary.BigEndian.PutUint16(header[10:], ^checksum.Sum(header, 0))
-}
-
-// firstFragment gives the start of the transport part, if p is a first fragment. No
-// further headers may be in between, which would hide it from here.
-func firstFragment(p *packet.Packet) (l4 []byte, proto uint8) {
-	var f packet.Fragment
-	if p.Fragment(&f) != packet.DropNone || f.Offset != 0 {
-		return nil, 0
-	}
-	switch f.Proto {
-	case packet.ProtoTCP, packet.ProtoUDP, packet.ProtoICMPv6:
-		return f.Data, f.Proto
-	}
-	if !p.Src.Is4() {
-		p.L4[0] = packet.ProtoICMPv6
-	}
-	return nil, 0
 }
 
 // confinePort leaves the ports of the DHCP servers, which are our own.
@@ -371,17 +353,6 @@ func seeds() [][]byte {
 	}
 }
 
-// inFragments is an echo request in fragments, some of which come late, and a packet
-// that stays without its end.
-func inFragments(fam coretest.Family) (b []byte) {
-	frames := coretest.Fragments(coretest.Echo(fam.Guest, fam.Gateway, 7, 1, make([]byte, 3000)), 1, 1480)
-	frames = append(frames, coretest.Fragments(coretest.Echo(fam.Guest, fam.Gateway, 7, 2, make([]byte, 3000)), 2, 1480)[:2]...)
-	for i, frame := range frames {
-		b = append(b, step(byte(i<<4), frame)...)
-	}
-	return b
-}
-
 // TestSeedsReachTheHandlers: the conversations open flows of every protocol.
 func TestSeedsReachTheHandlers(t *testing.T) {
 	for _, fam := range coretest.Families {
@@ -396,17 +367,6 @@ func TestSeedsReachTheHandlers(t *testing.T) {
 		}
 		if n := f.link.Stats.ToGuest; n < 4 {
 			t.Errorf("%s: %d frames to the guest, want an answer to most", fam.Name, n)
-		}
-	}
-}
-
-// TestSeedsReachReassembly: as above, for fragments.
-func TestSeedsReachReassembly(t *testing.T) {
-	for _, fam := range coretest.Families {
-		f := fuzzed(t, coretest.NewMemTap(t, coretest.AllFeatures))
-		f.run(newHost(t), inFragments(fam))
-		if got, want := f.reasm.Stats, (reasm.Stats{Fragments: 5, Packets: 1, Timeouts: 1}); got != want {
-			t.Errorf("%s: got %+v, want %+v", fam.Name, got, want)
 		}
 	}
 }

@@ -161,7 +161,7 @@ func (h *Handler) toTap(k *flow.Key, src packet.Addr, m packet.ICMP) packet.Drop
 	packet.PutICMP(head, typ, 0, uint32(k.GuestPort)<<16|uint32(m.Seq()))
 	sum := packet.ICMPChecksum(b, head, m.Payload())
 	head[packet.ICMPCsumOff], head[packet.ICMPCsumOff+1] = byte(sum>>8), byte(sum)
-	tx := tap.Tx{HdrLen: n + packet.ICMPLen, IPLen: n}
+	tx := tap.Tx{HdrLen: n + packet.ICMPLen, IPLen: n, Fragment: true}
 	if _, errno := h.link.Send(&tx, m.Payload()); errno != 0 {
 		return packet.DropQueueFull
 	}

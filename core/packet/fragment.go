@@ -79,6 +79,44 @@ func (f *Fragment) check(headLen int) Drop {
 	return DropNone
 }
 
+// PutFragment turns the header at the start of b, which PutIP made, into that of the
+// fragment f with dataLen bytes of data; f.Data does not matter. It returns the length
+// of what has to stand in front of the data: in IPv6 a fragment header comes behind.
+// Called again for further fragments, it only changes what differs.
+func PutFragment(b []byte, f *Fragment, dataLen int) int {
+	if b[0]>>4 == 4 {
+		word := uint16(f.Offset / FragmentUnit)
+		if f.More {
+			word |= 0x2000
+		}
+		binary.BigEndian.PutUint16(b[4:], uint16(f.ID))
+		binary.BigEndian.PutUint16(b[6:], word)
+		SetIPPayloadLen(b, dataLen)
+		return IPv4Len
+	}
+	word := uint16(f.Offset)
+	if f.More {
+		word |= 1
+	}
+	b[6] = protoFragment
+	SetIPPayloadLen(b, fragHdrLen+dataLen)
+	h := b[IPv6Len:]
+	h[0], h[1] = f.Proto, 0
+	binary.BigEndian.PutUint16(h[2:], word)
+	binary.BigEndian.PutUint32(h[4:], f.ID)
+	return IPv6Len + fragHdrLen
+}
+
+// FragmentRoom is how much data a fragment may have that others follow, in a packet of
+// at most mtu bytes whose IP header alone is ipLen bytes: at least one unit.
+func FragmentRoom(mtu, ipLen int) int {
+	room := mtu - ipLen
+	if ipLen == IPv6Len {
+		room -= fragHdrLen
+	}
+	return max(room-room%FragmentUnit, FragmentUnit)
+}
+
 // headersCut tells whether a first fragment lacks a part of the headers, up to and
 // including that of the transport. Such are dropped in IPv6 (RFC 7112 section 5);
 // IPv4 allows them.

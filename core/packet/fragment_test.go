@@ -3,6 +3,8 @@ package packet
 import (
 	"bytes"
 	"testing"
+
+	"github.com/pasta-net/pasta/core/checksum"
 )
 
 // fragment4 is an IPv4 fragment; word has flags and offset. There are so many bytes of
@@ -100,5 +102,84 @@ func TestFragment(t *testing.T) {
 				t.Errorf("end %d, want %d; whole %v", f.End(), want, f.Whole())
 			}
 		})
+	}
+}
+
+// TestPutFragment: a packet cut with it is, to Fragment, what it was cut into.
+func TestPutFragment(t *testing.T) {
+	for _, v4 := range []bool{true, false} {
+		h := headerOf(v4, ProtoUDP)
+		b := make([]byte, EthLen+IPv6Len+fragHdrLen+FragmentUnit)
+		PutEthernet(b, macA, macB, etherTypeOf(h.Src))
+		ip := b[EthLen:]
+		PutIP(ip, &h)
+		for _, want := range []Fragment{
+			{ID: 0xfffe, Proto: ProtoUDP, More: true, Data: make([]byte, 8)},
+			{ID: 0xfffe, Proto: ProtoUDP, Offset: 8, More: true, Data: make([]byte, 8)},
+			{ID: 0xfffe, Proto: ProtoUDP, Offset: 65504, Data: make([]byte, 3)},
+		} {
+			n := PutFragment(ip, &want, len(want.Data))
+			var p Packet
+			if d := p.Parse(b[:EthLen+n+len(want.Data)]); d != DropFragment {
+				t.Fatalf("IPv4 %v: Parse gives %v", v4, d)
+			}
+			var got Fragment
+			if d := p.Fragment(&got); d != DropNone || got.ID != want.ID || got.Proto != want.Proto || got.Offset != want.Offset ||
+				got.More != want.More || len(got.Data) != len(want.Data) || p.Src != h.Src || p.Dst != h.Dst || p.TTL != h.TTL {
+				t.Errorf("IPv4 %v: got %+v of %+v, %v; want %+v", v4, got, p, d, want)
+			}
+		}
+	}
+}
+
+func TestFragmentRoom(t *testing.T) {
+	for _, tt := range []struct{ mtu, ipLen, want int }{
+		{1500, IPv4Len, 1480},
+		{1499, IPv4Len, 1472},
+		{1500, IPv6Len, 1448},
+		{1280, IPv6Len, 1232},
+		{68, IPv4Len, 48},
+		{30, IPv6Len, 8},
+	} {
+		if got := FragmentRoom(tt.mtu, tt.ipLen); got != tt.want {
+			t.Errorf("FragmentRoom(%d, %d) = %d, want %d", tt.mtu, tt.ipLen, got, tt.want)
+		}
+	}
+}
+
+func TestAllowFragments(t *testing.T) {
+	h := headerOf(true, ProtoUDP)
+	b := make([]byte, IPv4Len)
+	PutIP(b, &h)
+	NextID(b)
+	if b[4] != 0 || b[5] != 0 || b[6] != 0x40 {
+		t.Errorf("packet that may not be cut: identification and flags % x", b[4:8])
+	}
+	AllowFragments(b, 0xffff)
+	if checksum.Sum(b, 0) != 0xffff || !bytes.Equal(b[4:8], []byte{0xff, 0xff, 0, 0}) {
+		t.Errorf("header % x", b)
+	}
+	NextID(b)
+	SetIPPayloadLen(b, 0)
+	if checksum.Sum(b, 0) != 0xffff || !bytes.Equal(b[4:8], []byte{0, 0, 0, 0}) {
+		t.Errorf("header % x", b)
+	}
+	h = headerOf(false, ProtoUDP)
+	six := make([]byte, IPv6Len)
+	PutIP(six, &h)
+	want := bytes.Clone(six)
+	if NextID(six); !bytes.Equal(six, want) {
+		t.Errorf("IPv6 header % x, want % x", six, want)
+	}
+}
+
+func TestDestination(t *testing.T) {
+	for _, v4 := range []bool{true, false} {
+		h := headerOf(v4, ProtoUDP)
+		b := make([]byte, IPv6Len)
+		PutIP(b, &h)
+		if got := Destination(b); got != h.Dst {
+			t.Errorf("got %v, want %v", got.Netip(), h.Dst.Netip())
+		}
 	}
 }

@@ -1,5 +1,7 @@
 package packet
 
+import "encoding/binary"
+
 // MaxICMPError is the largest packet that PutICMPError makes, in bytes: an
 // ICMPv6 error stays within the minimum MTU (RFC 4443 section 2.4 c), an ICMP
 // one within 576 bytes (RFC 1812 section 4.3.2.3).
@@ -64,6 +66,29 @@ func setChecksum(ip, l4 []byte, proto uint8, csumOff int) {
 		sum = 0xffff // zero means "none" in UDP (RFC 768)
 	}
 	l4[csumOff], l4[csumOff+1] = byte(sum>>8), byte(sum)
+}
+
+// MinMTU6 is the least MTU that links may have for IPv6 (RFC 8200 section 5), in bytes.
+// The IPv4 limit is next to none; minMTU4 is what Linux believes of others
+// (net.ipv4.route.min_pmtu), which bounds the work that such a message can make.
+const (
+	MinMTU6 = 1280
+	minMTU4 = 552
+)
+
+// TooBig tells whether m, of the protocol proto, says that a packet is too long for its
+// way, and how long it may be, in bytes (RFC 1191 section 4, RFC 4443 section 3.2). Who
+// claims an MTU that no link has is not believed (RFC 8201 section 4).
+func TooBig(m ICMP, proto uint8) (mtu uint16, ok bool) {
+	least := uint32(MinMTU6)
+	switch {
+	case proto == ProtoICMP && m.Type() == ICMPUnreachable && m.Code() == ICMPCodeFragNeeded:
+		least = minMTU4
+	case proto != ProtoICMPv6 || m.Type() != ICMPv6TooBig:
+		return 0, false
+	}
+	info := binary.BigEndian.Uint32(m[4:])
+	return uint16(info), least <= info && info <= maxIPLen
 }
 
 // Quoted is what an ICMP error message tells about the packet that caused it.

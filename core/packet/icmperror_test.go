@@ -86,3 +86,32 @@ func FuzzParseQuoted(f *testing.F) {
 		}
 	})
 }
+
+func TestTooBig(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		proto     uint8
+		typ, code uint8
+		info      uint32
+		want      uint16 // 0: no such message
+	}{
+		{"IPv4", ProtoICMP, ICMPUnreachable, ICMPCodeFragNeeded, 1400, 1400},
+		{"IPv4, least", ProtoICMP, ICMPUnreachable, ICMPCodeFragNeeded, 552, 552},
+		{"IPv4, too small", ProtoICMP, ICMPUnreachable, ICMPCodeFragNeeded, 551, 0},
+		{"IPv4, from a router that does not know RFC 1191", ProtoICMP, ICMPUnreachable, ICMPCodeFragNeeded, 0, 0},
+		{"IPv4, other code", ProtoICMP, ICMPUnreachable, ICMPCodePort, 1400, 0},
+		{"IPv6", ProtoICMPv6, ICMPv6TooBig, 0, 1400, 1400},
+		{"IPv6, least", ProtoICMPv6, ICMPv6TooBig, 0, 1280, 1280},
+		{"IPv6, too small", ProtoICMPv6, ICMPv6TooBig, 0, 1279, 0},
+		{"IPv6, largest", ProtoICMPv6, ICMPv6TooBig, 0, 65535, 65535},
+		{"IPv6, too large", ProtoICMPv6, ICMPv6TooBig, 0, 65536, 0},
+		{"IPv6, other type", ProtoICMPv6, ICMPv6Unreachable, 4, 1400, 0},
+		{"IPv4 type in IPv6", ProtoICMPv6, ICMPUnreachable, ICMPCodeFragNeeded, 1400, 0},
+	} {
+		b := make([]byte, ICMPLen)
+		PutICMP(b, tt.typ, tt.code, tt.info)
+		if mtu, ok := TooBig(b, tt.proto); ok != (tt.want != 0) || ok && mtu != tt.want {
+			t.Errorf("%s: got %d, %v, want %d", tt.name, mtu, ok, tt.want)
+		}
+	}
+}

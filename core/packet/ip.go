@@ -66,10 +66,9 @@ func putIPv4(b []byte, h *IPHeader) {
 	binary.BigEndian.PutUint16(b[2:], uint16(IPv4Len+h.PayloadLen))
 	binary.BigEndian.PutUint32(b[4:], 0x4000) // id 0, DF
 	b[8], b[9] = h.TTL, h.Proto
-	b[10], b[11] = 0, 0
 	copy(b[12:], h.Src[12:])
 	copy(b[16:], h.Dst[12:])
-	binary.BigEndian.PutUint16(b[10:], ^checksum.Sum(b[:IPv4Len], 0))
+	setIPv4Checksum(b)
 }
 
 func putIPv6(b []byte, h *IPHeader) {
@@ -85,11 +84,39 @@ func putIPv6(b []byte, h *IPHeader) {
 func SetIPPayloadLen(b []byte, payloadLen int) {
 	if b[0]>>4 == 4 {
 		binary.BigEndian.PutUint16(b[2:], uint16(IPv4Len+payloadLen))
-		b[10], b[11] = 0, 0
-		binary.BigEndian.PutUint16(b[10:], ^checksum.Sum(b[:IPv4Len], 0))
+		setIPv4Checksum(b)
 		return
 	}
 	binary.BigEndian.PutUint16(b[4:], uint16(payloadLen))
+}
+
+// Destination is where the packet goes whose IP header is at the start of b.
+func Destination(b []byte) Addr {
+	if b[0]>>4 == 4 {
+		return AddrFrom4([4]byte(b[16:20]))
+	}
+	return Addr(b[24:40])
+}
+
+// AllowFragments gives the header of an IPv4 packet that PutIP made, which says "don't
+// fragment", the identification id in place of that (RFC 6864 section 4.1).
+func AllowFragments(b []byte, id uint16) {
+	binary.BigEndian.PutUint32(b[4:], uint32(id)<<16)
+	setIPv4Checksum(b)
+}
+
+// NextID raises the identification of an IPv4 header that allows fragments; others stay
+// as they are. The header's checksum is left to SetIPPayloadLen.
+func NextID(b []byte) {
+	if b[0]>>4 == 4 && b[6]&0x40 == 0 {
+		binary.BigEndian.PutUint16(b[4:], binary.BigEndian.Uint16(b[4:])+1)
+	}
+}
+
+// setIPv4Checksum computes the checksum of a header without options.
+func setIPv4Checksum(b []byte) {
+	b[10], b[11] = 0, 0
+	binary.BigEndian.PutUint16(b[10:], ^checksum.Sum(b[:IPv4Len], 0))
 }
 
 // CompleteIPv4 fills in the header checksum of an IPv4 packet if it is zero, and tells

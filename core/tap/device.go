@@ -27,6 +27,9 @@ type Features struct {
 	// Unsummed: the guest may leave checksums zero, that of the IPv4 header
 	// included, because nothing on the way could damage a frame.
 	Unsummed bool
+	// MTU is the longest packet that the guest takes, in bytes; 0: any. The kernel
+	// takes what the MTU of its interface would not let out.
+	MTU int
 }
 
 // Device moves single frames. Implementations: TUN, Stream, and coretest's in-memory

@@ -25,6 +25,9 @@ func (l *Link) sendSegments(tx *Tx, payload []byte) (sent int, errno syscall.Err
 	for sent < len(payload) {
 		seg := payload[sent:min(sent+tx.GSOSize, len(payload))]
 		last := sent+len(seg) == len(payload)
+		if sent > 0 {
+			packet.NextID(l.head[l3Off:])
+		}
 		packet.SetIPPayloadLen(l.head[l3Off:], tx.HdrLen-tx.IPLen+len(seg))
 		l4[tx.CsumOff], l4[tx.CsumOff+1] = 0, 0
 		if tx.GSO == packet.GSOTCP {

@@ -27,6 +27,9 @@ type Link struct {
 	capture  *pcap.Writer
 	head     [l3Off + HeaderRoom]byte
 	errRoom  [packet.MaxICMPError]byte
+	part     [l3Off + HeaderRoom]byte // head of a fragment
+	nextID   uint32                   // of packets that may be cut
+	paths    pathMTUs
 
 	// Stats counts what passed and what did not.
 	Stats Stats
@@ -165,6 +168,11 @@ type Tx struct {
 	// header is made for the whole.
 	GSO     packet.GSO
 	GSOSize int
+	// Fragment: the packet may be cut into fragments, here or further on.
+	Fragment bool
+	// mtu is the longest packet, in bytes, that passes where this one exceeds it;
+	// 0: all is well.
+	mtu int
 }
 
 // Send transmits the packet whose headers the caller wrote to Headers, followed by
@@ -176,7 +184,10 @@ func (l *Link) Send(tx *Tx, payload []byte) (sent int, errno syscall.Errno) {
 		one.GSO = packet.GSONone
 	}
 	l.putEthernet()
-	if one.GSO != packet.GSONone && !l.hasGSO(one.GSO) {
+	if one.Fragment {
+		l.fragment(&one, len(payload))
+	}
+	if one.GSO != packet.GSONone && (one.mtu != 0 || !l.hasGSO(one.GSO)) {
 		return l.sendSegments(&one, payload)
 	}
 	if errno := l.sendOne(&one, payload); errno != 0 {
@@ -210,11 +221,15 @@ func (l *Link) hasGSO(g packet.GSO) bool {
 	}
 }
 
-// sendOne transmits one frame or super-frame as the device takes it.
+// sendOne transmits one frame or super-frame as the device takes it, or its fragments.
 func (l *Link) sendOne(tx *Tx, payload []byte) syscall.Errno {
 	v := vnetHeader{v4: l.head[l3Off]>>4 == 4, hdrLen: packet.EthLen + tx.HdrLen}
+	cut := tx.mtu != 0 && tx.HdrLen+len(payload) > tx.mtu
 	if tx.CsumOff != 0 {
-		l.checksum(tx, payload, &v)
+		l.checksum(tx, payload, &v, l.feat.Checksum && !cut)
+	}
+	if cut {
+		return l.sendFragments(tx, payload)
 	}
 	if tx.GSO != packet.GSONone {
 		v.gso, v.gsoSize = tx.GSO, uint16(tx.GSOSize)
@@ -222,13 +237,13 @@ func (l *Link) sendOne(tx *Tx, payload []byte) syscall.Errno {
 	return l.transmit(l.head[:l3Off+tx.HdrLen], payload, &v)
 }
 
-// checksum fills in the transport checksum, or just the pseudo-header's part if the
-// device does the rest.
-func (l *Link) checksum(tx *Tx, payload []byte, v *vnetHeader) {
+// checksum fills in the transport checksum, or if it is to be partial, because the
+// device does the rest, just the pseudo-header's part.
+func (l *Link) checksum(tx *Tx, payload []byte, v *vnetHeader, partial bool) {
 	ip := l.head[l3Off:]
 	l4 := ip[tx.IPLen:tx.HdrLen]
 	sum := packet.PseudoSum(ip, l.proto(), len(l4)+len(payload))
-	if l.feat.Checksum {
+	if partial {
 		v.csumStart, v.csumOff = packet.EthLen+tx.IPLen, tx.CsumOff
 	} else {
 		sum = ^packet.SumParts(l4, payload, sum)
@@ -261,10 +276,10 @@ func (l *Link) SendError(m *packet.ICMPError, transport, payload []byte, csumOff
 	return l.SendPacket(l.guestMAC, packet.EtherTypeOf(m.Dst), l.errRoom[:n])
 }
 
-// transmit pads short frames, adds the virtio-net header if there is one, and counts.
+// transmit pads short frames, for which head has room, adds the virtio-net header if there is one, and counts.
 func (l *Link) transmit(head, payload []byte, v *vnetHeader) syscall.Errno {
 	if short := l3Off - packet.EthLen + packet.MinFrameLen - len(head) - len(payload); short > 0 {
-		head = l.head[:len(head)+len(payload)+short]
+		head = head[:len(head)+len(payload)+short]
 		pad := head[len(head)-short-len(payload):]
 		copy(pad, payload)
 		clear(pad[len(payload):])

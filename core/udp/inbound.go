@@ -135,7 +135,7 @@ func (h *Handler) flushGather() {
 	b := h.link.Headers()
 	n := packet.PutIP(b, &ip)
 	packet.PutUDP(b[n:], g.srcPort, k.GuestPort, len(g.payload))
-	tx := tap.Tx{HdrLen: n + packet.UDPLen, IPLen: n, CsumOff: packet.UDPCsumOff}
+	tx := tap.Tx{HdrLen: n + packet.UDPLen, IPLen: n, CsumOff: packet.UDPCsumOff, Fragment: true}
 	if len(g.payload) > g.segment {
 		tx.GSO, tx.GSOSize = packet.GSOUDP, g.segment
 	}

@@ -1,6 +1,5 @@
 # shellcheck shell=bash
-# IP fragments from the guest: of its own packets, and of those that it forwards for
-# a container behind a bridge.
+# IP fragments from the guest, and what exceeds its MTU on the way back.
 
 load helpers
 
