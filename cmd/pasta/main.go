@@ -10,6 +10,7 @@ import (
 	"github.com/pasta-net/pasta/cmd/pasta/command"
 	"github.com/pasta-net/pasta/cmd/pasta/daemon"
 	"github.com/pasta-net/pasta/compat/pesto"
+	"github.com/pasta-net/pasta/compat/slirp4netns"
 	"github.com/pasta-net/pasta/netcfg/attach"
 )
 
@@ -32,6 +33,10 @@ func run(argv []string) int {
 		return 1
 	case name == "pesto":
 		return pesto.Run(argv[1:], command.VersionText(name), os.Stdout, os.Stderr)
+	case name == "slirp4netns":
+		return slirp4netns.Program{
+			Release: command.Version(), Stdout: os.Stdout, Stderr: os.Stderr, Serve: daemon.Serve,
+		}.Run(argv[1:])
 	case name != "pasta":
 		fmt.Fprintf(os.Stderr, "%s: not supported yet, this release only runs as pasta and pesto\n", name)
 		return 1

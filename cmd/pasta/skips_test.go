@@ -15,7 +15,7 @@ var maySkip = []string{
 	"cmd/pasta/daemon/user_test.go TestOrdinaryUserStays",
 	"core/engine/fuzz_test.go FuzzFrames",
 	"core/isolate/isolate_test.go TestBecomeUser",
-	"core/isolate/isolate_test.go TestSandbox",
+	"core/isolate/isolate_test.go needsAllThreads",
 	"netcfg/netns/netnstest/netnstest.go Lacks",
 	"portfwd/spec_test.go FuzzParseSpec",
 }

@@ -47,6 +47,8 @@ type Service struct {
 	// the host does not have.
 	Forwards portfwd.Rules
 	FreeBind bool
+	// MaxRules bounds the forwards; 0: 255.
+	MaxRules int
 	// Servers make the servers that change forwards, or the run, while it lasts.
 	Servers []NewServer
 	// Confine gives up rights that moving packets does not need; nil: keeps them.

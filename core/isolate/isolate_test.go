@@ -28,6 +28,8 @@ var scenarios = map[string]func() error{
 	"sandbox": checkSandbox,
 	"chroot":  checkChrootFallback,
 
+	"jail":     checkJail,
+	"filter":   checkFilter,
 	"norights": checkWithoutRights,
 	"close":    checkCloseInherited,
 	"stdio":    checkReplaceStdio,
@@ -77,17 +79,24 @@ func run(t *testing.T, c *exec.Cmd) {
 	}
 }
 
-func TestSandbox(t *testing.T) {
+// needsAllThreads skips a test whose system calls on all threads need a program without
+// cgo, which the race detector uses.
+func needsAllThreads(t *testing.T) {
+	t.Helper()
 	if raceEnabled {
-		t.Skip("system calls on all threads need a program without cgo, which the race detector uses")
+		t.Skip("built with cgo")
 	}
+}
+
+func TestSandbox(t *testing.T) {
+	needsAllThreads(t)
 	c := child("sandbox")
 	inNewNamespaces(c, syscall.CLONE_NEWNS)
 	run(t, c)
 }
 
 func checkSandbox() error {
-	before := spinThreads()
+	before := spinThreads(CapNetBindService | CapSysAdmin)
 	if err := Sandbox(CapNetBindService|CapSysAdmin, false); err != nil {
 		return err
 	}
@@ -136,8 +145,8 @@ func checkChrootFallback() error {
 }
 
 // spinThreads makes threads before the sandbox. The functions that it gives
-// check the state of each afterwards.
-func spinThreads() (checks []func() error) {
+// check afterwards that each has the capabilities want, and no way to more.
+func spinThreads(want uint64) (checks []func() error) {
 	var started sync.WaitGroup
 	for range 4 {
 		work, result := make(chan struct{}), make(chan error)
@@ -146,7 +155,7 @@ func spinThreads() (checks []func() error) {
 			runtime.LockOSThread()
 			started.Done()
 			<-work
-			result <- checkThread()
+			result <- checkThread(want)
 		}()
 		checks = append(checks, func() error { close(work); return <-result })
 	}
@@ -154,9 +163,9 @@ func spinThreads() (checks []func() error) {
 	return checks
 }
 
-func checkThread() error {
+func checkThread(want uint64) error {
 	caps, err := sys.Capabilities()
-	if want := CapNetBindService | CapSysAdmin; err != nil || caps != want {
+	if err != nil || caps != want {
 		return fmt.Errorf("capabilities: got %#x, %v, want %#x", caps, err, want)
 	}
 	if on, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); err != nil || on != 1 {

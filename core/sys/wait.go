@@ -31,3 +31,17 @@ func AwaitChild() (pid int, err error) {
 	}
 	return int(info.child.pid), nil
 }
+
+// AwaitHangup waits until the other end of fd is gone, or fd cannot be waited for any
+// more (POLLHUP, POLLERR and POLLNVAL of poll(2)). Data that comes does not count.
+func AwaitHangup(fd int) error {
+	fds := []unix.PollFd{{Fd: int32(fd)}}
+	_, err := ignoringEINTR(func() (int, error) { return unix.Poll(fds, -1) })
+	return err
+}
+
+// IsOpen tells whether fd is a descriptor of the process.
+func IsOpen(fd int) bool {
+	_, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	return err == nil
+}

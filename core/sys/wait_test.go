@@ -2,8 +2,10 @@ package sys
 
 import (
 	"errors"
+	"os"
 	"os/exec"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -31,5 +33,37 @@ func TestAwaitChildDoesNotReap(t *testing.T) {
 	}
 	if err := c.Wait(); err != nil {
 		t.Errorf("child afterwards: got %v, want it still to be reaped", err)
+	}
+}
+
+func TestAwaitHangup(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd := int(r.Fd())
+	if !IsOpen(fd) {
+		t.Error("an open descriptor counts as closed")
+	}
+	done := make(chan error, 1)
+	go func() { done <- AwaitHangup(fd) }()
+	if _, err := w.Write([]byte("data")); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-done:
+		t.Errorf("data ended the wait: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	w.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	r.Close()
+	if IsOpen(fd) {
+		t.Error("a closed descriptor counts as open")
+	}
+	if err := AwaitHangup(fd); err != nil {
+		t.Errorf("closed descriptor: %v, want the end at once", err)
 	}
 }

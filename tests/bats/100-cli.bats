@@ -140,11 +140,13 @@ misused() {
     [ "$status" -eq 0 ]
     named pasta.avx2 --version
     [ "$status" -eq 0 ]
-    for name in passt slirp4netns vpnkit; do
+    for name in passt vpnkit; do
         named $name --version
         [ "$status" -eq 1 ]
         [ "$(cat "$ERR")" = "$name: not supported yet, this release only runs as pasta and pesto" ]
     done
+    named slirp4netns --version
+    [ "$status" -eq 0 ]
     named pesto --version
     [ "$status" -eq 0 ]
     head -n 1 "$OUT" | grep -Eq '^pesto [^ ]+$'

@@ -49,7 +49,7 @@ func start(s *service.Service, log *slog.Logger) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := guest{cfg: s.Config, stations: s.Stations, link: link, forwards: s.Forwards, freeBind: s.FreeBind}
+	g := guest{cfg: s.Config, stations: s.Stations, link: link, forwards: s.Forwards, freeBind: s.FreeBind, maxRules: s.MaxRules}
 	r, err := g.wire(log)
 	if err != nil {
 		return nil, worded(err)

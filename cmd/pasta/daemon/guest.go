@@ -25,6 +25,7 @@ type guest struct {
 	stations   neigh.Stations
 	forwards   portfwd.Rules
 	freeBind   bool
+	maxRules   int // 0: 255
 	capture    *os.File
 	statsEvery time.Duration
 }
@@ -60,7 +61,7 @@ func (g *guest) wire(log *slog.Logger) (*run, error) {
 func (g *guest) bind(log *slog.Logger) (*portfwd.Manager, error) {
 	o := portfwd.Options{
 		V4: g.cfg.V4.Enabled, V6: g.cfg.V6.Enabled, TCP: g.cfg.TCP, UDP: g.cfg.UDP,
-		FreeBind: g.freeBind, Log: log,
+		FreeBind: g.freeBind, MaxRules: g.maxRules, Log: log,
 	}
 	if g.ns != nil {
 		o.Namespace = g.ns.Do

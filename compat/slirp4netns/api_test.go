@@ -1,0 +1,339 @@
+package slirp4netns
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pasta-net/pasta/compat/rootlesskit/ports"
+	"github.com/pasta-net/pasta/compat/service"
+	"github.com/pasta-net/pasta/core/config"
+	"github.com/pasta-net/pasta/portfwd"
+)
+
+// engine takes every listener and keeps it open.
+type engine struct{}
+
+func (engine) AddListeners([]config.Listener) error { return nil }
+
+func (engine) RemoveListeners(list []config.Listener) error {
+	for _, l := range list {
+		syscall.Close(l.FD)
+	}
+	return nil
+}
+
+// newAnswerer answers with real forwards.
+func newAnswerer(t *testing.T) *answerer {
+	t.Helper()
+	m, err := portfwd.NewManager(portfwd.Options{V4: true, V6: true, TCP: true, UDP: true, MaxRules: maxForwards, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Attach(engine{})
+	a := &answerer{book: ports.NewBook(m, nil), network: network{netPrefix("10.0.2.0/24")}}
+	t.Cleanup(func() {
+		for _, s := range a.book.List() {
+			if err := a.book.Remove(s.ID); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return a
+}
+
+// freePort is a port that nobody uses at the moment.
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func TestRequests(t *testing.T) {
+	a := newAnswerer(t)
+	p1, p2, p3 := freePort(t), freePort(t), freePort(t)
+	add := func(arguments string, values ...any) string {
+		return fmt.Sprintf(`{"execute":"add_hostfwd","arguments":{`+arguments+`}}`, values...)
+	}
+	const badAdd = `{"error":{"desc":"bad request: add_hostfwd: bad arguments.%s"}}`
+	const badID = `{"error":{"desc":"bad request: remove_hostfwd: bad arguments.id"}}`
+	const entries = `{"id":1,"proto":"tcp","host_addr":"0.0.0.0","host_port":%[1]d,"guest_addr":"10.0.2.100","guest_port":80},` +
+		`{"id":2,"proto":"udp","host_addr":"127.0.0.1","host_port":%[2]d,"guest_addr":"10.0.2.15","guest_port":53},` +
+		`{"id":3,"proto":"tcp","host_addr":"::","host_port":%[3]d,"guest_addr":"fd00::64","guest_port":80}`
+	list := fmt.Sprintf(entries, p1, p2, p3)
+	for _, tt := range []struct{ name, request, want string }{
+		{"empty", "", `{"error":{"desc":"bad request: cannot parse JSON"}}`},
+		{"no JSON", "hello", `{"error":{"desc":"bad request: cannot parse JSON"}}`},
+		{"cut", `{"execute":"list`, `{"error":{"desc":"bad request: cannot parse JSON"}}`},
+		{"list", `[1]`, `{"error":{"desc":"bad request: json_object() failed"}}`},
+		{"null", `null`, `{"error":{"desc":"bad request: json_object() failed"}}`},
+		{"number", `12`, `{"error":{"desc":"bad request: json_object() failed"}}`},
+		{"no execute", `{}`, `{"error":{"desc":"bad request: no execute found"}}`},
+		{"execute of another type", `{"execute":1}`, `{"error":{"desc":"bad request: no execute found"}}`},
+		{"unknown execute", `{"execute":"foo"}`, `{"error":{"desc":"bad request: unknown execute"}}`},
+		{"empty list", `{"execute":"list_hostfwd"}`, `{"return":{"entries":[]},"entries":[]}`},
+
+		{"no arguments", `{"execute":"add_hostfwd"}`, fmt.Sprintf(badAdd, "proto")},
+		{"arguments of another type", `{"execute":"add_hostfwd","arguments":[1]}`, fmt.Sprintf(badAdd, "proto")},
+		{"upper-case proto", add(`"proto":"TCP","host_port":%d,"guest_port":80`, p1), fmt.Sprintf(badAdd, "proto")},
+		{"unknown proto", add(`"proto":"sctp","host_port":%d,"guest_port":80`, p1), fmt.Sprintf(badAdd, "proto")},
+		{"proto of RootlessKit", add(`"proto":"tcp4","host_port":%d,"guest_port":80`, p1), fmt.Sprintf(badAdd, "proto")},
+		{"order: proto first", add(`"proto":"x","host_addr":"x","host_port":0`), fmt.Sprintf(badAdd, "proto")},
+		{"order: host_addr second", add(`"proto":"tcp","host_addr":"x","host_port":0`), fmt.Sprintf(badAdd, "host_addr")},
+		{"order: host_port third", add(`"proto":"tcp","host_port":0,"guest_addr":"x"`), fmt.Sprintf(badAdd, "host_port")},
+		{"order: guest_addr fourth", add(`"proto":"tcp","host_port":1,"guest_addr":"x","guest_port":0`), fmt.Sprintf(badAdd, "guest_addr")},
+		{"IPv6 as host_addr", add(`"proto":"tcp","host_addr":"::1","host_port":%d,"guest_port":80`, p1), fmt.Sprintf(badAdd, "host_addr")},
+		{"no host_port", add(`"proto":"tcp","guest_port":80`), fmt.Sprintf(badAdd, "host_port")},
+		{"host_port as text", add(`"proto":"tcp","host_port":"8080","guest_port":80`), fmt.Sprintf(badAdd, "host_port")},
+		{"host_port too large", add(`"proto":"tcp","host_port":65536,"guest_port":80`), fmt.Sprintf(badAdd, "host_port")},
+		{"negative host_port", add(`"proto":"tcp","host_port":-1,"guest_port":80`), fmt.Sprintf(badAdd, "host_port")},
+		{"IPv6 as guest_addr", add(`"proto":"tcp","host_port":%d,"guest_addr":"::1","guest_port":80`, p1), fmt.Sprintf(badAdd, "guest_addr")},
+		{"no guest_port", add(`"proto":"tcp","host_port":%d`, p1), fmt.Sprintf(badAdd, "guest_port")},
+		{"guest_port 0", add(`"proto":"udp","host_port":%d,"guest_port":0`, p1), fmt.Sprintf(badAdd, "guest_port")},
+
+		{"TCP", add(`"proto":"tcp","host_port":%d,"guest_port":80,"other":true`, p1), `{"return":{"id":1}}`},
+		{
+			"port in use", add(`"proto":"tcp","host_addr":"","host_port":%d,"guest_port":81`, p1),
+			`{"error":{"desc":"bad request: add_hostfwd: slirp_add_hostfwd failed"}}`,
+		},
+		{"UDP, a failure used no ID", add(`"proto":"udp","host_addr":"127.0.0.1","host_port":%d,"guest_addr":"10.0.2.15","guest_port":53`, p2), `{"return":{"id":2}}`},
+		{"IPv6", add(`"proto":"tcp","host_port":%d,"guest_addr6":"fd00::64","guest_port":80`, p3), `{"return":{"id":3}}`},
+		{"IPv4 as host_addr6", add(`"proto":"tcp","host_addr6":"127.0.0.1","host_port":1,"guest_port":80`), fmt.Sprintf(badAdd, "host_addr6")},
+		{"IPv4 as guest_addr6", add(`"proto":"tcp","host_port":1,"guest_addr6":"127.0.0.1","guest_port":80`), fmt.Sprintf(badAdd, "guest_addr6")},
+		{"all of them", `{"execute":"list_hostfwd"}` + "\n", `{"return":{"entries":[` + list + `]},"entries":[` + list + `]}`},
+
+		{"remove without arguments", `{"execute":"remove_hostfwd"}`, badID},
+		{"remove without id", `{"execute":"remove_hostfwd","arguments":{}}`, badID},
+		{"remove by text", `{"execute":"remove_hostfwd","arguments":{"id":"1"}}`, badID},
+		{"remove what is unknown", `{"execute":"remove_hostfwd","arguments":{"id":4}}`, badID},
+		{"remove", `{"execute":"remove_hostfwd","arguments":{"id":1}}`, `{"return":{}}`},
+		{"remove again", `{"execute":"remove_hostfwd","arguments":{"id":1}}`, badID},
+		{"the port is free, the ID new", add(`"proto":"tcp","host_port":%d,"guest_port":80`, p1), `{"return":{"id":4}}`},
+		{"the first value counts", `{"execute":"foo"} trailing`, `{"error":{"desc":"bad request: unknown execute"}}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := string(a.to([]byte(tt.request))); got != tt.want {
+				t.Errorf("%s\ngot  %s\nwant %s", tt.request, got, tt.want)
+			}
+		})
+	}
+}
+
+// stuck is a list whose forwards cannot be removed.
+type stuck struct{ book }
+
+func (stuck) Remove(int) error     { return errors.New("stuck") }
+func (stuck) List() []ports.Status { return []ports.Status{{ID: 7}} }
+
+func TestRemoveFails(t *testing.T) {
+	a := answerer{book: stuck{}}
+	want := `{"error":{"desc":"bad request: remove_hostfwd: slirp_remove_hostfwd failed"}}`
+	if got := string(a.to([]byte(`{"execute":"remove_hostfwd","arguments":{"id":7}}`))); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// serveAPI serves a list of forwards on a socket, until the end of the test.
+func serveAPI(t *testing.T) (path string, log *bytes.Buffer) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "api.sock")
+	l, err := listenAPI(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log = &bytes.Buffer{}
+	a := &api{listener: l, answer: *newAnswerer(t), stderr: &locked{w: log}, log: slog.New(slog.DiscardHandler)}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		a.Serve(ctx)
+	}()
+	t.Cleanup(func() { cancel(); <-ended })
+	return path, log
+}
+
+// locked is a writer for several goroutines.
+type locked struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+// Write implements io.Writer.
+func (l *locked) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
+}
+
+// ask sends pieces, shuts down if so told, and gives the reply.
+func ask(t *testing.T, path string, shut bool, pieces ...string) string {
+	t.Helper()
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for i, p := range pieces {
+		if i > 0 {
+			time.Sleep(10 * time.Millisecond) // so that they are read apart
+		}
+		if _, err := io.WriteString(conn, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if shut {
+		if err := conn.(*net.UnixConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestConnections(t *testing.T) {
+	path, log := serveAPI(t)
+	const empty = `{"return":{"entries":[]},"entries":[]}`
+	const tooLarge = `{"error":{"desc":"bad request: too large message"}}`
+	const notJSON = `{"error":{"desc":"bad request: cannot parse JSON"}}`
+	for _, tt := range []struct {
+		name   string
+		shut   bool
+		pieces []string
+		want   string
+	}{
+		{"shut down", true, []string{`{"execute":"list_hostfwd"}`}, empty},
+		{"answer without shut-down", false, []string{`{"execute":"list_hostfwd"}`}, empty},
+		{"line feed", false, []string{"{\"execute\":\"list_hostfwd\"}\n"}, empty},
+		{"in pieces", false, []string{`{"exec`, `ute":"list`, `_hostfwd"}`}, empty},
+		{"nothing", true, nil, notJSON},
+		{"garbage", false, []string{"\x00\xff\x80"}, notJSON},
+		{"longest", true, []string{`{"execute":"list_hostfwd"` + strings.Repeat(" ", 4069) + "}"}, empty},
+		{"too long", false, []string{`{"execute":"list_hostfwd"` + strings.Repeat(" ", 4070) + "}"}, tooLarge},
+		{"far too long", true, []string{strings.Repeat(" ", 100_000)}, tooLarge},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := ask(t, path, tt.shut, tt.pieces...); got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+	want := "apifd event\napi_handler: got request: {\"execute\":\"list_hostfwd\"}\n"
+	if !strings.HasPrefix(log.String(), want) {
+		t.Errorf("log begins with %.100q, want %q", log.String(), want)
+	}
+}
+
+// TestManyClients has more clients than places, silent ones among them.
+func TestManyClients(t *testing.T) {
+	path, _ := serveAPI(t)
+	for range 8 {
+		silent, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer silent.Close()
+	}
+	var clients sync.WaitGroup
+	for range 8 {
+		clients.Go(func() {
+			for range 125 {
+				if got := ask(t, path, true, `{"execute":"list_hostfwd"}`); !strings.HasPrefix(got, `{"return"`) {
+					t.Errorf("got %q", got)
+					return
+				}
+			}
+		})
+	}
+	clients.Wait()
+}
+
+func TestSocketReplacesAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "api.sock")
+	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := listenAPI(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if info, err := os.Stat(path); err != nil || info.Mode().Type() != os.ModeSocket {
+		t.Errorf("%v, %v, want a socket", info.Mode(), err)
+	}
+	(&settings{apiSocket: path}).removeSocket()
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the socket is still there: %v", err)
+	}
+}
+
+func TestSocketErrors(t *testing.T) {
+	const failed = "\ndo_slirp failed\nparent failed"
+	for path, want := range map[string]string{
+		strings.Repeat("x", 108): "the specified API socket path is too long (>= 108)" + failed,
+		"/nowhere/x":             `cannot bind "/nowhere/x": No such file or directory` + failed,
+	} {
+		r := &run{settings: usual(func(s *settings) { s.apiSocket = path })}
+		if _, err := r.newAPI(service.Run{}); err == nil || err.Error() != want {
+			t.Errorf("socket %.20s: %v, want %q", path, err, want)
+		}
+	}
+}
+
+// FuzzRequest checks that every request has an answer that is JSON, and either a
+// result or an error.
+func FuzzRequest(f *testing.F) {
+	for _, seed := range []string{
+		`{"execute":"list_hostfwd"}`, `{"execute":"remove_hostfwd","arguments":{"id":7}}`, `{"execute":"add_hostfwd","arguments":{}}`,
+		`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_addr":"127.0.0.1","host_port":1,"guest_addr":"10.0.2.100","guest_port":1}}`,
+		`{"execute":"add_hostfwd","arguments":{"proto":"udp","host_addr6":"::","host_port":1e3,"guest_port":65536}}`, `[`, `{"execute":null}`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	a := answerer{book: refusing{}, network: network{netPrefix("10.0.2.0/24")}}
+	f.Fuzz(func(t *testing.T, request []byte) {
+		b, err := readRequest(bytes.NewReader(request))
+		if err != nil {
+			if len(request) < maxRequest {
+				t.Errorf("%d bytes: %v", len(request), err)
+			}
+			return
+		}
+		var reply map[string]json.RawMessage
+		if err := json.Unmarshal(a.to(b), &reply); err != nil || (reply["error"] == nil) == (reply["return"] == nil) {
+			t.Errorf("%q is answered with %v, %v", request, reply, err)
+		}
+		_ = printable(request)
+	})
+}
+
+// refusing is a list that takes no forward.
+type refusing struct{}
+
+func (refusing) Add(s ports.Spec) (ports.Status, error) {
+	if s.ParentPort <= 0 || s.ParentPort > 65535 || s.ChildPort <= 0 || s.ChildPort > 65535 || netAddr(s.ParentIP).Zone() != "" {
+		panic(fmt.Sprintf("%+v came through", s))
+	}
+	return ports.Status{}, errors.New("no")
+}
+func (refusing) List() []ports.Status { return nil }
+func (refusing) Remove(int) error     { return errors.New("no") }

@@ -1,0 +1,116 @@
+package slirp4netns
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// cidrForm is what upstream accepts before it looks at the numbers.
+var cidrForm = regexp.MustCompile(`^([0-9]+\.[0-9]+\.[0-9]+\.[0-9]+)/([0-9]{1,2})$`)
+
+// Prefix lengths: the addresses of the plan have to fit in.
+const (
+	minPrefixLen = 1
+	maxPrefixLen = 25
+)
+
+// parseCIDR reads the value of --cidr.
+func parseCIDR(text string) (netip.Prefix, error) {
+	parts := cidrForm.FindStringSubmatch(text)
+	if parts == nil {
+		return netip.Prefix{}, errorText("invalid CIDR: %s", text)
+	}
+	addr, err := netip.ParseAddr(parts[1])
+	if err != nil {
+		return netip.Prefix{}, errorText("invalid network address: %s", parts[1])
+	}
+	bits, err := strconv.Atoi(parts[2])
+	if err != nil || bits < minPrefixLen || bits > maxPrefixLen {
+		return netip.Prefix{}, errorText("prefix length needs to be %d-%d", minPrefixLen, maxPrefixLen)
+	}
+	p := netip.PrefixFrom(addr, bits)
+	if p.Masked() != p {
+		return netip.Prefix{}, textError("CIDR needs to be a network address like 10.0.2.0/24, not like 10.0.2.100/24")
+	}
+	return p, nil
+}
+
+// parseMAC reads the value of --macaddress.
+func parseMAC(text string) (*[6]byte, error) {
+	const hint = "macaddress has to be a valid MAC address (hex string, 6 bytes, each byte separated by a ':')."
+	octets := strings.Split(text, ":")
+	if len(octets) > 6 {
+		return nil, errorText("%q is an invalid MAC address.  Is it too long?\n%s", text, hint)
+	}
+	var mac [6]byte
+	valid := len(octets) == len(mac)
+	for i, octet := range octets {
+		if len(octet) == 1 {
+			octet = "0" + octet
+		}
+		b, err := hex.DecodeString(octet)
+		if err != nil || len(b) != 1 {
+			valid = false
+			break
+		}
+		mac[i] = b[0]
+	}
+	if !valid {
+		return nil, errorText("%q is an invalid MAC address.\n%s", text, hint)
+	}
+	return &mac, nil
+}
+
+// outboundAddr reads an address or the name of an interface of the host, whose first
+// address of the family it is then.
+func outboundAddr(text string, v6 bool) (netip.Addr, error) {
+	if a, err := netip.ParseAddr(text); err == nil && a.Is6() == v6 && a.Zone() == "" && !a.Is4In6() {
+		return a, nil
+	}
+	ifi, err := net.InterfaceByName(text)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("find interface %q: %w", text, err)
+	}
+	addrs, err := ifi.Addrs()
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("list addresses of %q: %w", text, err)
+	}
+	for _, a := range addrs {
+		p, err := netip.ParsePrefix(a.String())
+		if err == nil && p.Addr().Is6() == v6 && !p.Addr().IsLinkLocalUnicast() {
+			return p.Addr(), nil
+		}
+	}
+	return netip.Addr{}, fmt.Errorf("interface %q has no such address", text)
+}
+
+// takeValues reads the values that are looked at after the operands.
+func (s *settings) takeValues() (err error) {
+	prefix, err := parseCIDR(s.cidr)
+	if err != nil {
+		return err
+	}
+	s.network = network{prefix}
+	// The words, down to the missing line feed, are upstream's.
+	for i, words := range []string{
+		"outbound-addr has to be valid ipv4 address or interface name.",
+		"outbound-addr6 has to be valid ipv6 address or iterface name.",
+	} {
+		w := &s.outbound[i]
+		if !w.given {
+			continue
+		}
+		if w.addr, err = outboundAddr(w.text, i == 1); err != nil {
+			return unterminated(words)
+		}
+	}
+	if s.mac != "" {
+		s.macAddress, err = parseMAC(s.mac)
+	}
+	return err
+}
