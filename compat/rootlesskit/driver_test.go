@@ -28,6 +28,8 @@ type pair struct {
 	t      *testing.T
 	parent port.ParentDriver
 	ns     *netns.Thread
+	// endChild ends the child driver before the test does.
+	endChild func()
 }
 
 // newPair starts both drivers. The test runs in a namespace of its own, which gets
@@ -42,8 +44,9 @@ func newPair(t *testing.T, transparent bool) *pair {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pair{t: t, parent: parent, ns: thread}
 	ready, quitParent, quitChild := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	p := &pair{t: t, parent: parent, ns: thread}
+	p.endChild = sync.OnceFunc(func() { quitChild <- struct{}{} })
 	var ends sync.WaitGroup
 	ends.Go(func() {
 		if err := parent.RunParentDriver(ready, quitParent, nil); err != nil {
@@ -57,7 +60,7 @@ func newPair(t *testing.T, transparent bool) *pair {
 	})
 	t.Cleanup(func() {
 		quitParent <- struct{}{}
-		quitChild <- struct{}{}
+		p.endChild()
 		ends.Wait()
 	})
 	<-ready
@@ -220,11 +223,29 @@ func TestNobodyListensInTheChild(t *testing.T) {
 		p := newPair(t, true)
 		p.add(port.Spec{Proto: "tcp", ParentPort: 8080, ChildPort: 80})
 		for _, host := range []string{"127.0.0.1", "192.0.2.1"} { // at once, also where the client's address is shown
-			if got, err := ask(host+":8080", "question"); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+			if got, err := ask(host+":8080", "question"); !isReset(err) {
 				t.Errorf("%s: %q, %v, want a reset", host, got, err)
 			}
 		}
 	})
+}
+
+func TestChildIsGone(t *testing.T) {
+	netnstest.Run(t, func(t *testing.T) {
+		p := newPair(t, false)
+		p.add(port.Spec{Proto: "tcp", ParentPort: 8080, ChildPort: 80})
+		p.endChild()
+		for range 2 {
+			if got, err := ask("127.0.0.1:8080", "question"); !isReset(err) {
+				t.Errorf("%q, %v, want a reset", got, err)
+			}
+		}
+	})
+}
+
+// isReset tells whether err is what a reset connection gives, whenever it comes.
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ENOTCONN)
 }
 
 func TestLargeTransfer(t *testing.T) {

@@ -130,7 +130,7 @@ func (d *parentDriver) start(child *net.UnixConn) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	sockets := netns.NewSockets(childSockets{child})
+	sockets := netns.NewSockets(childSockets{child, d.log})
 	e, err := engine.New(engine.Options{
 		Config: &config.Config{
 			V4: config.Family{Enabled: o.V4}, V6: config.Family{Enabled: o.V6}, TCP: o.TCP, UDP: o.UDP,

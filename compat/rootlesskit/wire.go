@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"syscall"
 
@@ -63,13 +64,28 @@ func sendSockets(conn *net.UnixConn, fds []int, errno syscall.Errno) error {
 
 // childSockets are sockets of the child's namespace, made by the child driver at the
 // other end of conn. It is a netns.Source.
-type childSockets struct{ conn *net.UnixConn }
+type childSockets struct {
+	conn *net.UnixConn
+	log  *slog.Logger
+}
 
-// Make asks for n sockets.
+// Make asks for n sockets. Once that fails, there never are any more.
 func (c childSockets) Make(family, typ, n int) ([]int, error) {
-	r := request{family: family, typ: typ, n: min(n, maxSockets)}
+	fds, errno, err := c.ask(&request{family: family, typ: typ, n: min(n, maxSockets)})
+	switch {
+	case err != nil:
+		c.log.Error("The child of ports is gone, published ports lead nowhere", "err", err)
+		return nil, syscall.EAFNOSUPPORT
+	case errno != 0:
+		return fds, errno
+	}
+	return fds, nil
+}
+
+// ask sends a request and receives its answer.
+func (c childSockets) ask(r *request) (fds []int, errno syscall.Errno, err error) {
 	if _, err := c.conn.Write(r.encode()); err != nil {
-		return nil, fmt.Errorf("ask child for sockets: %w", err)
+		return nil, 0, fmt.Errorf("ask for sockets: %w", err)
 	}
 	b, oob := make([]byte, answerLen), make([]byte, syscall.CmsgSpace(4*maxSockets))
 	got, oobLen, flags, _, err := c.conn.ReadMsgUnix(b, oob)
@@ -82,12 +98,9 @@ func (c childSockets) Make(family, typ, n int) ([]int, error) {
 	fds, oobErr := rights(oob[:oobLen])
 	if err = errors.Join(err, oobErr); err != nil {
 		closeAll(fds)
-		return nil, fmt.Errorf("receive sockets of child: %w", err)
+		return nil, 0, fmt.Errorf("receive sockets: %w", err)
 	}
-	if errno := syscall.Errno(binary.BigEndian.Uint16(b)); errno != 0 {
-		return fds, errno
-	}
-	return fds, nil
+	return fds, syscall.Errno(binary.BigEndian.Uint16(b)), nil
 }
 
 // Raw gives none: no service in the child needs to be told about refused datagrams

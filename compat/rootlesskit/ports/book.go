@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -81,18 +82,19 @@ func (s Spec) worded(err error) error {
 	var conflict *portfwd.ConflictError
 	switch {
 	case errors.As(err, &conflict):
-		err = syscall.EADDRINUSE
-	case errors.As(err, &failed):
-		err = failed.Err
-	default:
+		old := strings.TrimSpace(conflict.Old.String())
+		return fmt.Errorf("%w by forward %s", s.bindError(syscall.EADDRINUSE), old)
+	case !errors.As(err, &failed):
 		return err
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("cannot expose privileged port %d, you can add 'net.ipv4.ip_unprivileged_port_start=%d' "+
+			"to /etc/sysctl.conf, or choose a larger port number: %w", s.ParentPort, s.ParentPort, s.bindError(failed.Err))
 	}
-	text := ""
-	if errors.Is(err, syscall.EACCES) {
-		text = fmt.Sprintf("cannot expose privileged port %d, you can add 'net.ipv4.ip_unprivileged_port_start=%d' "+
-			"to /etc/sysctl.conf, or choose a larger port number: ", s.ParentPort, s.ParentPort)
-	}
-	return fmt.Errorf("%slisten %s %s: bind: %w", text, s.Proto, s.parentAddr(), err)
+	return s.bindError(failed.Err)
+}
+
+func (s Spec) bindError(err error) error {
+	return fmt.Errorf("listen %s %s: bind: %w", s.Proto, s.parentAddr(), err)
 }
 
 // List gives the published ports by ID.

@@ -208,7 +208,7 @@ func TestRefusals(t *testing.T) {
 		},
 		{
 			"another forward", &portfwd.ConflictError{New: rule, Old: rule},
-			"listen tcp 0.0.0.0:80: bind: address already in use", syscall.EADDRINUSE,
+			"listen tcp 0.0.0.0:80: bind: address already in use by forward TCP [*]:80  =>  80", syscall.EADDRINUSE,
 		},
 		{
 			"low port", &portfwd.ListenError{Rule: rule, Err: syscall.EACCES},
