@@ -19,3 +19,13 @@ func NetnsCookie(fd int) (uint64, syscall.Errno) {
 	}
 	return v, 0
 }
+
+// OwnNetnsCookie identifies the network namespace of the calling thread.
+func OwnNetnsCookie() (uint64, syscall.Errno) {
+	fd, errno := Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	defer Close(fd)
+	return NetnsCookie(fd)
+}

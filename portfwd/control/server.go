@@ -33,7 +33,7 @@ type Server struct {
 }
 
 // NewServer makes a server for the bound socket in file, which it takes over. guest
-// is the network namespace whose processes are refused (sys.NetnsCookie); 0: none.
+// is the network namespace whose processes are refused (sys.OwnNetnsCookie); 0: none.
 func NewServer(file *os.File, ports Ports, guest uint64, log *slog.Logger) (*Server, error) {
 	l, err := ctlsock.NewListener(file, guest)
 	if err != nil {

@@ -19,7 +19,7 @@ type Listener struct {
 
 // NewListener makes a listener of the bound socket in file (see Listen), which it
 // takes over. guest is the network namespace whose processes are refused
-// (sys.NetnsCookie); 0: none.
+// (sys.OwnNetnsCookie); 0: none.
 func NewListener(file *os.File, guest uint64) (*Listener, error) {
 	defer file.Close()
 	owner, err := ownerOf(file)

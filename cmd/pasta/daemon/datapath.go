@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"os"
-	"syscall"
 
 	"github.com/rootless-containers/rootlesskit/v3/pkg/api"
 
@@ -57,11 +56,7 @@ func (r *run) openControl(socket *os.File, ns *netns.Thread) error {
 // to tell.
 func netnsCookie(ns *netns.Thread) (cookie uint64) {
 	_ = ns.Do(func() error {
-		fd, errno := sys.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
-		if errno == 0 {
-			cookie, _ = sys.NetnsCookie(fd)
-			sys.Close(fd)
-		}
+		cookie, _ = sys.OwnNetnsCookie()
 		return nil
 	})
 	return cookie
