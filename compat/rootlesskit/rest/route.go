@@ -23,7 +23,7 @@ type Backend struct {
 
 // answer does what r asks for.
 func (b *Backend) answer(r *request) response {
-	if id, ok := strings.CutPrefix(r.path, "/v1/ports/"); ok {
+	if id, ok := strings.CutPrefix(r.path, "/v1/ports/"); ok && id != "" && !strings.Contains(id, "/") {
 		if r.method != "DELETE" {
 			return notAllowed("DELETE")
 		}
