@@ -268,6 +268,10 @@ func TestMisbehavingClients(t *testing.T) {
 		{"endless line", strings.Repeat("x", maxHeader), "HTTP/1.1 413 Content Too Large\r\n"},
 		{"another protocol", "PRI * HTTP/2.0\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n"},
 		{"chunks", "POST /v1/ports HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 501 Not Implemented\r\n"},
+		{
+			"large body", "POST /v1/ports HTTP/1.1\r\nContent-Length: 900000\r\n\r\n" + strings.Repeat("x", 900000),
+			"HTTP/1.1 413 Content Too Large\r\n",
+		},
 		{"leaves at once", "", ""},
 		{"leaves early", "GET /v1/in", "HTTP/1.1 400 Bad Request\r\n"},
 		{"leaves in the header", "GET /v1/info HTTP/1.1\r\nHost: x\r\n", ""},

@@ -17,6 +17,9 @@ import (
 // it.
 const requestTimeout = 5 * time.Second
 
+// lingerBytes bounds what is read from a client whose request was refused.
+const lingerBytes = 1 << 20
+
 // Server serves the clients of one socket.
 type Server struct {
 	listener *ctlsock.Listener
@@ -51,7 +54,9 @@ func (s *Server) client(conn *net.UnixConn, pid int) {
 		switch {
 		case errors.As(err, &wrong):
 			r := failure(wrong.status, wrong)
-			_ = r.writeTo(conn, true)
+			if r.writeTo(conn, true) == nil {
+				linger(conn)
+			}
 			return
 		case err != nil:
 			if !errors.Is(err, io.EOF) {
@@ -63,5 +68,14 @@ func (s *Server) client(conn *net.UnixConn, pid int) {
 		if r.writeTo(conn, req.last) != nil || req.last {
 			return
 		}
+	}
+}
+
+// linger lets the client read the last response before the connection ends, which it
+// might only do when it has sent all of its request (RFC 9112 section 9.6). The
+// deadline of the request holds.
+func linger(conn *net.UnixConn) {
+	if conn.CloseWrite() == nil {
+		_, _ = io.CopyN(io.Discard, conn, lingerBytes)
 	}
 }
