@@ -30,6 +30,15 @@ teardown() { docker_clean; }
 	docker exec one nettool down -size 100000000 "$PEER4:$OUT_PORT"
 }
 
+# The container's MTU is 1500: requests leave it in fragments, and answers are longer.
+@test "UDP of 8 KB, from a container and to one" {
+	container one -p 8080:80/udp
+	docker exec one nettool udp-echo -count 50 -window 4 -size 8192 "$PEER4:$OUT_PORT"
+	wait_for 5 reaches_udp "$HOST4:8080" in_peer
+	in_peer "$NETTOOL" udp-echo -count 50 -window 4 -size 8192 "$HOST4:8080"
+	docker exec one ping -c 3 -s 3000 "$PEER4"
+}
+
 @test "names are resolved by the resolver of the host" {
 	container one
 	expect "nameserver 10.0.2.3" docker exec one grep -m 1 ^nameserver /etc/resolv.conf
