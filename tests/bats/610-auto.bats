@@ -93,12 +93,14 @@ no_port() { ! ports "$1" "$2" | grep -qx "$3"; }
 
 @test "a service of the namespace that uses a port of the host has to wait for it" {
 	local host
+	guest_start "$WAY" -T none -U none # else the port would soon be taken there, too
 	serve in_host "$HOST4:6600"
 	host=$BG_PID
 	serve in_guest 127.0.0.1:6600
 	sleep 1.2
 	kill_and_wait KILL "$host"
 	wait_for 3 answers in_host 127.0.0.1:6600
+	guest_stop
 }
 
 @test "services on a loopback that are followed stay out of reach from outside" {
