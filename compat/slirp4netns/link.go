@@ -133,7 +133,7 @@ func (r *run) awaitPeer(path string) (tap.Device, error) {
 	if err != nil {
 		return nil, errorText("accept: %s%s", sys.Reason(err), childFailed)
 	}
-	return tap.NewPackets(peer), nil
+	return tap.NewPackets(peer, r.settings.mtu), nil
 }
 
 func listenPackets(path string) (fd int, err error) {

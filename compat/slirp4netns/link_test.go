@@ -96,6 +96,9 @@ func TestBess(t *testing.T) {
 	}
 	dev := <-opened
 	defer dev.Close()
+	if got := dev.Features().MTU; got != defaultMTU {
+		t.Errorf("sends packets of up to %d bytes, want %d", got, defaultMTU)
+	}
 	if errno := dev.Send([]byte("frame"), nil); errno != 0 {
 		t.Fatal(errno)
 	}

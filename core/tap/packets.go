@@ -12,21 +12,22 @@ const packetBuf = 1 << 20
 
 // Packets is a link over a connected socket that keeps messages apart, like
 // SOCK_SEQPACKET: each is one frame, without offloads.
-type Packets struct{ fd int }
+type Packets struct{ fd, mtu int }
 
 var _ Device = (*Packets)(nil)
 
-// NewPackets makes a link over fd, which it owns from then on.
-func NewPackets(fd int) *Packets {
+// NewPackets makes a link over fd, which it owns from then on, to a guest that takes
+// packets of up to mtu bytes.
+func NewPackets(fd, mtu int) *Packets {
 	_ = sys.SetInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, packetBuf)
-	return &Packets{fd: fd}
+	return &Packets{fd: fd, mtu: mtu}
 }
 
 // FD implements Device.
 func (p *Packets) FD() int { return p.fd }
 
-// Features implements Device: there are none.
-func (p *Packets) Features() Features { return Features{} }
+// Features implements Device: there are no offloads.
+func (p *Packets) Features() Features { return Features{MTU: p.mtu} }
 
 // Recv implements Device. EPIPE: the other end is gone.
 func (p *Packets) Recv(b []byte) (int, syscall.Errno) {

@@ -13,7 +13,7 @@ func packetPair(t *testing.T) (*Packets, int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := NewPackets(fds[0])
+	p := NewPackets(fds[0], 1500)
 	t.Cleanup(p.Close)
 	return p, fds[1]
 }
@@ -21,8 +21,8 @@ func packetPair(t *testing.T) (*Packets, int) {
 func TestPacketsKeepFramesApart(t *testing.T) {
 	p, far := packetPair(t)
 	defer syscall.Close(far)
-	if p.Features() != (Features{}) {
-		t.Errorf("features %+v, want none", p.Features())
+	if want := (Features{MTU: 1500}); p.Features() != want {
+		t.Errorf("features %+v, want %+v", p.Features(), want)
 	}
 	for _, f := range [][2]string{{"one", ""}, {"head", "payload"}} {
 		if errno := p.Send([]byte(f[0]), []byte(f[1])); errno != 0 {
