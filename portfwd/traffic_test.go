@@ -2,11 +2,13 @@ package portfwd
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -225,6 +227,30 @@ func TestNothingBreaksUnderChanges(t *testing.T) {
 		})
 		close(stop)
 		talking.Wait()
+	})
+}
+
+// TestManyFlowsOutliveTheirForward: also more UDP flows from the namespace than there
+// are sockets in stock, but these may be refused at first.
+func TestManyFlowsOutliveTheirForward(t *testing.T) {
+	netnstest.Run(t, func(t *testing.T) {
+		loUp(t)
+		ns := newNamespace(t)
+		m := startRun(t, ns)
+		forward(t, m, "-U", "9090:7001")
+		echoServer(t, here, "udp", "127.0.0.1:7001")
+		conns := dialMany(t, ns.Do, 300, "udp", "127.0.0.1:9090")
+		echo(t, conns)
+		forward(t, m)
+		for i, c := range conns {
+			err := echoOn(c)
+			for end := time.Now().Add(time.Minute); errors.Is(err, syscall.ECONNREFUSED) && time.Now().Before(end); {
+				err = echoOn(c)
+			}
+			if err != nil {
+				t.Fatalf("flow %d: %v", i, err)
+			}
+		}
 	})
 }
 

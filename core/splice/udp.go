@@ -55,6 +55,7 @@ type UDP struct {
 	in      *sys.RecvBatch
 	out     run
 	waiting waitingRoom
+	orphans bool // some flow lost its listener and has no socket instead
 	refused refusals
 
 	// Stats is for reading between events.

@@ -62,6 +62,7 @@ func unspecified(family int) (a packet.Addr) {
 
 // Resume connects flows that waited for sockets, and sends what they held.
 func (h *UDP) Resume() {
+	h.resumeOrphans()
 	for h.waiting.len() > 0 {
 		w := h.waiting.first()
 		i := w.slot

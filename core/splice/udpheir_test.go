@@ -71,17 +71,52 @@ func TestHeirsEndWhenIdle(t *testing.T) {
 	}
 }
 
-// TestUnlistenWithoutSockets: flows that get no socket end, those of other listeners
-// are not touched.
+// TestUnlistenWithoutSockets: flows that get no socket at once get it later, those of
+// other listeners are not touched.
 func TestUnlistenWithoutSockets(t *testing.T) {
-	e, _, _ := oneFlow(t, fwd.Splice)
+	e, c, from := oneFlow(t, fwd.Splice)
 	e.h.Unlisten(e.listener + 1000)
-	if e.h.Len() != 1 {
-		t.Error("the end of another listener ended the flow")
+	if f := &e.h.flows[0]; f.client.Listener != e.listener || f.fd[toClient] >= 0 {
+		t.Error("the end of another listener changed the flow")
 	}
 	e.sockets.left = 0
 	e.unlisten()
-	if e.h.Len() != 0 {
-		t.Error("a flow goes on without any way to its client")
+	e.serverSends(from, "lost")
+	e.turn()
+	e.h.Resume() // too early
+	e.sockets.left = 1
+	e.h.Resume()
+	c.write([]byte("after"))
+	if got, still := e.receive(e.server); got != "after" || still != from {
+		t.Errorf("server got %q from %v, want the flow of %v", got, still, from)
+	}
+	e.serverSends(from, "answer")
+	if got, _ := e.receive(c.fd); got != "answer" {
+		t.Errorf("client got %q", got)
+	}
+	if e.h.Stats.Flows != 1 || e.h.Stats.Dropped != 1 {
+		t.Errorf("statistics %+v, want one flow and one datagram dropped", e.h.Stats)
+	}
+}
+
+// TestPortIsTakenBeforeAnHeirHasIt: then its flow ends.
+func TestPortIsTakenBeforeAnHeirHasIt(t *testing.T) {
+	e, _, _ := oneFlow(t, fwd.Splice)
+	e.sockets.left = 0
+	e.unlisten()
+	fd, errno := sys.Socket(e.family, syscall.SOCK_DGRAM, 0)
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	defer sys.Close(fd)
+	port := sys.MakeSockAddr(e.front.Addr().As16(), e.front.Port(), 0)
+	if errno := sys.Bind(fd, &port); errno != 0 {
+		t.Fatal(errno)
+	}
+	before := descriptors(t)
+	e.sockets.left = 1
+	e.h.Resume()
+	if n := descriptors(t); e.h.Len() != 0 || n != before-1 {
+		t.Errorf("%d flows, %d descriptors, want none and %d", e.h.Len(), n, before-1)
 	}
 }
