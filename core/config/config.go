@@ -115,6 +115,9 @@ type Link struct {
 	SendDNS, SendSearch bool
 	// Search is the list of search domains.
 	Search []string
+	// TypeFirst has DHCP replies start with their type, which the client of old
+	// RootlessKits counts on.
+	TypeFirst bool
 	// Domain is DHCP option 15.
 	Domain string
 	// LeaseSec is the time of DHCP leases in seconds; 0: for ever.

@@ -123,13 +123,15 @@ type writer4 struct {
 	values *[256][]byte
 	b      []byte
 	done   [256]bool
+	// typeFirst: the message type comes first in any case.
+	typeFirst bool
 }
 
 // writeAll writes what the client asked for in its order, the message type
 // before, and then the rest in ascending order; all ascending if it did not ask.
 // The area ends with an end marker and padding.
 func (w *writer4) writeAll(params []byte) []byte {
-	if params != nil && bytes.IndexByte(params, optMessageType) < 0 {
+	if w.typeFirst || params != nil && bytes.IndexByte(params, optMessageType) < 0 {
 		w.write(optMessageType)
 	}
 	for _, code := range params {

@@ -84,7 +84,7 @@ func (s *Server) putReply4(b []byte, r *request4, a answer4, addr packet.Addr) i
 		values[optRapidCommit] = []byte{}
 	}
 	limit := s.maxDatagram(r) - packet.IPv4Len - packet.UDPLen
-	w := writer4{values: values, b: b[offOptions:offOptions:limit]}
+	w := writer4{values: values, b: b[offOptions:offOptions:limit], typeFirst: s.cfg.Link.TypeFirst}
 	return offOptions + len(w.writeAll(r.params))
 }
 

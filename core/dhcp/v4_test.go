@@ -90,6 +90,22 @@ func TestAnswers4(t *testing.T) {
 	}
 }
 
+// TestTypeFirst: the type comes before what the client asks for, and before all if it
+// asks for nothing.
+func TestTypeFirst(t *testing.T) {
+	for _, in := range []string{discover, discover + "3703 33 35 01"} {
+		cfg := testConfig()
+		cfg.Link.TypeFirst = true
+		f := newFixture(t, cfg)
+		f.ask4(t, message4(t, in))
+		got := options4Of(t, f.dev.One(t))
+		wantBytes(t, "first option", got[:3], offer53)
+		if n := bytes.Count(got, []byte{53, 1, 2}); n != 1 {
+			t.Errorf("%d types in the reply", n)
+		}
+	}
+}
+
 func TestReply4Header(t *testing.T) {
 	f := newFixture(t, testConfig())
 	msg := message4(t, request)

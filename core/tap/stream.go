@@ -6,9 +6,15 @@ import (
 	"github.com/pasta-net/pasta/core/sys"
 )
 
-// streamBuf is the size of a stream's buffers, one each way: some of the longest
-// frames, or a batch of those of an ordinary network, move with one system call.
-const streamBuf = 256 << 10
+const (
+	// streamIn is how many bytes are read with one system call: some of the longest
+	// frames, or a batch of those of an ordinary network.
+	streamIn = 256 << 10
+	// streamOut is how many bytes wait for a peer that is slower than we are: a
+	// burst of the longest datagrams, or what one connection of TCP has in flight.
+	// Memory is only touched as far as it fills up.
+	streamOut = 1 << 20
+)
 
 // Stream is a link to the guest over a connected stream socket: frames with their
 // lengths in front (Prefix), without offloads.
@@ -34,11 +40,11 @@ var _ Queue = (*Stream)(nil)
 // owns from then on.
 func NewStream(fd int, prefix Prefix) *Stream {
 	// The kernel grants what net.core.wmem_max allows.
-	_ = sys.SetInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, streamBuf)
+	_ = sys.SetInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, streamOut)
 	return &Stream{
 		fd:  fd,
-		in:  frameReader{prefix: prefix, buf: make([]byte, streamBuf)},
-		out: frameQueue{prefix: prefix, buf: make([]byte, streamBuf)},
+		in:  frameReader{prefix: prefix, buf: make([]byte, streamIn)},
+		out: frameQueue{prefix: prefix, buf: make([]byte, streamOut)},
 	}
 }
 
