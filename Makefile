@@ -18,12 +18,12 @@ PKG := ./...
 GO_TOOL = $(GO) tool -modfile=tools/go.mod
 MODULE := github.com/pasta-net/pasta
 # Personalities with a man page and completions.
-DOCUMENTED := pasta pesto
+DOCUMENTED := pasta pesto vpnkit
 # One binary; the other names are links that choose its personality.
 LINKS := passt slirp4netns vpnkit pesto
 # Installed names, of LINKS those that work: the others are left to who has them.
 # Some callers prefer pasta.avx2, which the passt project has.
-INSTALLED_LINKS := pesto pasta.avx2
+INSTALLED_LINKS := pesto vpnkit pasta.avx2
 # What install installs as pasta.
 BINARY ?= bin/pasta
 ARCHES := amd64 arm64
@@ -32,7 +32,7 @@ DIST ?= dist
 # VERSION says which commit this is; Go's own stamp fails in a clone of somebody else's.
 GOBUILD := CGO_ENABLED=0 $(GO) build -buildvcs=false -trimpath -ldflags '-s -w -X $(MODULE)/cmd/pasta/command.version=$(VERSION)'
 SCRIPTS := $(wildcard hack/*.sh hack/*.bash packaging/deb/p* packaging/rpm/p* tests/bats/*.bash tests/bats/lib/*.bash \
-	tests/bench/*.sh tests/bench/*.bash) .ci/run completions/pasta.bash
+	tests/bench/*.sh tests/bench/*.bash) .ci/run $(wildcard completions/*.bash)
 # Ordinary users leave out the few tests that only root can do (tag root).
 NO_ROOT_TESTS = $(if $(filter-out 0,$(shell id -u)),--filter-tags '!root')
 BATS := $(wildcard tests/bats/*.bats) tests/bats/000-TEMPLATE
@@ -57,6 +57,9 @@ bin/nettool: $(wildcard tests/tools/nettool/*.go) ## the other end of tests and 
 bin/rootlesskit bin/rootlessctl &: tests/tools/rootlesskit/go.mod
 	cd tests/tools/rootlesskit && CGO_ENABLED=0 $(GO) build -buildvcs=false -trimpath -o $(CURDIR)/bin/ tool
 	touch bin/rootlesskit bin/rootlessctl
+
+bin/rootlesskit1: tests/tools/rootlesskit1/go.mod ## an old RootlessKit, for its other way to use vpnkit
+	cd tests/tools/rootlesskit1 && CGO_ENABLED=0 $(GO) build -buildvcs=false -trimpath -o $(CURDIR)/$@ tool
 
 install: build install-files ## install below DESTDIR/PREFIX
 
@@ -94,7 +97,7 @@ race: ## the same under the race detector
 netns-test: ## the same, where a test that cannot make namespaces fails
 	CGO_ENABLED=0 PASTA_REQUIRE_NETNS=1 $(GO) test -count=1 $(PKG)
 
-bats: build bin/nettool bin/rootlesskit bin/rootlessctl ## tests of the binary; those that need root only as root
+bats: build bin/nettool bin/rootlesskit bin/rootlessctl bin/rootlesskit1 ## tests of the binary; those that need root only as root
 	PASTA_REQUIRE_NETNS=1 PASTA=$(CURDIR)/bin/pasta bats $(NO_ROOT_TESTS) tests/bats
 
 fuzz: ## every fuzz target for FUZZTIME (5s)

@@ -10,9 +10,7 @@ _pesto()
     esac
     case $cur in
         -*) COMPREPLY=($(compgen -W "-t --tcp-ports -u --udp-ports -T --tcp-ns -U --udp-ns -A --add -D --delete -C --clear -s --show --json -d --debug -h --help --version" -- "$cur")) ;;
-        *)
-            compopt -o filenames 2>/dev/null
-            COMPREPLY=($(compgen -f -- "$cur")) ;;
+        *) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")) ;;
     esac
 }
 

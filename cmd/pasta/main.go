@@ -11,6 +11,7 @@ import (
 	"github.com/pasta-net/pasta/cmd/pasta/daemon"
 	"github.com/pasta-net/pasta/compat/pesto"
 	"github.com/pasta-net/pasta/compat/slirp4netns"
+	"github.com/pasta-net/pasta/compat/vpnkit"
 	"github.com/pasta-net/pasta/netcfg/attach"
 )
 
@@ -37,8 +38,13 @@ func run(argv []string) int {
 		return slirp4netns.Program{
 			Release: command.Version(), Stdout: os.Stdout, Stderr: os.Stderr, Serve: daemon.Serve,
 		}.Run(argv[1:])
+	case name == "vpnkit":
+		return vpnkit.Program{
+			Version: command.Version(), Debug: os.Getenv("VPNKIT_DEBUG") != "",
+			Stdout: os.Stdout, Stderr: os.Stderr, Serve: daemon.ServeHub,
+		}.Run(argv[1:])
 	case name != "pasta":
-		fmt.Fprintf(os.Stderr, "%s: not supported yet, this release only runs as pasta and pesto\n", name)
+		fmt.Fprintf(os.Stderr, "%s: not supported yet, this release does not run virtual machines\n", name)
 		return 1
 	}
 	return command.Pasta(argv[1:])

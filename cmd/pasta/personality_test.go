@@ -40,21 +40,17 @@ func TestPersonalityWithoutProgramName(t *testing.T) {
 }
 
 func TestMissingPersonalitiesExitWithOne(t *testing.T) {
-	for _, argv0 := range []string{"passt", "vpnkit", "foo"} {
+	for _, argv0 := range []string{"passt", "foo"} {
 		if got := run([]string{argv0, "--version"}); got != 1 {
 			t.Errorf("run(%q) = %d, want 1", argv0, got)
 		}
 	}
 }
 
-func TestPestoIsAPersonality(t *testing.T) {
-	if got := run([]string{"/usr/bin/pesto", "--version"}); got != 0 {
-		t.Errorf("run(pesto --version) = %d, want 0", got)
-	}
-}
-
-func TestSlirp4netnsIsAPersonality(t *testing.T) {
-	if got := run([]string{"/usr/bin/slirp4netns", "--version"}); got != 0 {
-		t.Errorf("run(slirp4netns --version) = %d, want 0", got)
+func TestOtherPersonalities(t *testing.T) {
+	for _, argv0 := range []string{"/usr/bin/pesto", "slirp4netns", "vpnkit"} {
+		if got := run([]string{argv0, "--version"}); got != 0 {
+			t.Errorf("run(%s --version) = %d, want 0", argv0, got)
+		}
 	}
 }

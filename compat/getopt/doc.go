@@ -3,8 +3,8 @@
 // long names may be abbreviated, short options cluster, and the error texts are
 // those that callers of the emulated tools search for.
 //
-// A flag with a NoOptDefVal takes no argument (pflag calls that "optional", but
-// none of the emulated tools has optional arguments); any other flag needs one.
+// A flag with a NoOptDefVal takes no argument, unless it has the annotation Optional;
+// any other flag needs one.
 // Hidden flags are found by their full name only, so that a debugging switch
 // never makes an abbreviation of a documented option ambiguous.
 //

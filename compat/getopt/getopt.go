@@ -6,6 +6,11 @@ import (
 	"github.com/spf13/pflag"
 )
 
+// Optional is the annotation of a flag whose argument may be left out: it is written
+// as "--name=value" then, or there is none. pflag would say so of every flag with a
+// NoOptDefVal, but options are rarely like that.
+const Optional = "getopt_optional"
+
 // Parser hands the options of a command line to the values of a flag set.
 type Parser struct {
 	// Program is the name that starts the message of a UsageError.
@@ -52,6 +57,7 @@ func (p *Parser) long(text string, rest []string) ([]string, error) {
 		return nil, err
 	}
 	switch {
+	case attached && flag.Annotations[Optional] != nil:
 	case flag.NoOptDefVal != "" && attached:
 		return nil, p.usageErrorf("option '--%s' doesn't allow an argument", flag.Name)
 	case flag.NoOptDefVal != "":

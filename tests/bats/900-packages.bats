@@ -34,7 +34,8 @@ unpack() {
 	local name
 	make_here install DESTDIR="$TREE" PREFIX=/opt/pasta
 	for name in pasta $(names); do
-		"$TREE/opt/pasta/bin/$name" --version | grep -q "^$name\|^pasta"
+		# vpnkit says its version only.
+		"$TREE/opt/pasta/bin/$name" --version | grep -q "^$name\|^pasta\|^$("$PASTA" --version | sed -n '1s/^pasta //p')$"
 	done
 	for name in bin/pasta share/man/man1/pasta.1 share/bash-completion/completions/pasta \
 		share/zsh/site-functions/_pasta share/fish/vendor_completions.d/pasta.fish; do

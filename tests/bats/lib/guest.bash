@@ -7,18 +7,20 @@
 #   PASTA_PID   the process that serves it
 
 # PASTA is the binary under test, NETTOOL the helper (tests/tools/nettool),
-# ROOTLESSKIT and ROOTLESSCTL are RootlessKit's own (make bin/rootlesskit).
+# ROOTLESSKIT and ROOTLESSCTL are RootlessKit's own (make bin/rootlesskit),
+# ROOTLESSKIT1 is the last release of its first series (make bin/rootlesskit1).
 REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 PASTA=${PASTA:-$REPO/bin/pasta}
 NETTOOL=${NETTOOL:-$REPO/bin/nettool}
 ROOTLESSKIT=${ROOTLESSKIT:-$REPO/bin/rootlesskit}
 ROOTLESSCTL=${ROOTLESSCTL:-$REPO/bin/rootlessctl}
+ROOTLESSKIT1=${ROOTLESSKIT1:-$REPO/bin/rootlesskit1}
 
 # tools_readable copies binaries that the ordinary user cannot reach (a clone in
 # root's home directory).
 tools_readable() {
 	local name path
-	for name in PASTA NETTOOL ROOTLESSKIT ROOTLESSCTL; do
+	for name in PASTA NETTOOL ROOTLESSKIT ROOTLESSCTL ROOTLESSKIT1; do
 		path=${!name}
 		if ! (unprivileged test -x "$path") && [ -x "$path" ]; then
 			mkdir -p "$TOPO_DIR/bin"
@@ -26,7 +28,7 @@ tools_readable() {
 			printf -v "$name" %s "$TOPO_DIR/bin/$(basename "$path")"
 		fi
 	done
-	export PASTA NETTOOL ROOTLESSKIT ROOTLESSCTL
+	export PASTA NETTOOL ROOTLESSKIT ROOTLESSCTL ROOTLESSKIT1
 }
 
 # in_guest CMD...: run CMD as user 0 of the guest.

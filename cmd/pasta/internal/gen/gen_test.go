@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/pasta-net/pasta/cmd/pasta/command"
-	"github.com/pasta-net/pasta/compat/pesto"
 )
 
 func TestGeneratedFilesAreCurrent(t *testing.T) {
@@ -76,16 +75,16 @@ func TestRoff(t *testing.T) {
 	}
 }
 
-// bashComplete completes line with the generated script in a real bash.
-func bashComplete(t *testing.T, line string) []string {
+// bashComplete completes line with the generated script of a program in a real bash.
+func bashComplete(t *testing.T, program, line string) []string {
 	t.Helper()
-	script := filepath.Join(t.TempDir(), "pasta.bash")
-	if err := os.WriteFile(script, []byte(outputs(command.New())["completions/pasta.bash"]), 0o600); err != nil {
+	script := filepath.Join(t.TempDir(), "script.bash")
+	if err := os.WriteFile(script, []byte(allOutputs()["completions/"+program+".bash"]), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	const driver = `. "$1"; COMP_LINE=$2 COMP_POINT=${#2}; read -ra COMP_WORDS <<<"$2"
-[[ $2 == *' ' ]] && COMP_WORDS+=(""); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _pasta; printf '%s\n' "${COMPREPLY[@]}"`
-	out, err := exec.Command("bash", "-c", driver, "bash", script, line).CombinedOutput()
+[[ $2 == *' ' ]] && COMP_WORDS+=(""); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); "_$3"; printf '%s\n' "${COMPREPLY[@]}"`
+	out, err := exec.Command("bash", "-c", driver, "bash", script, line, program).CombinedOutput()
 	if err != nil {
 		t.Fatalf("bash: %v\n%s", err, out)
 	}
@@ -102,15 +101,15 @@ func TestBashCompletion(t *testing.T) {
 		{"interface", "pasta -i ", "lo"},
 		{"interface of a cluster", "pasta -di ", "lo"},
 		{"interface behind =", "pasta --interface=l", "lo"},
-		{"file", "pasta --pid /etc/passw", "/etc/passwd"},
+		{"file", "pasta --pid /etc/nsswitch.con", "/etc/nsswitch.conf"},
 		{"command", "pasta --config-net bas", "bash"},
 		{"command behind --", "pasta -- bas", "bash"},
-		{"argument of the command", "pasta --config-net cat /etc/passw", "/etc/passwd"},
-		{"argument of the command behind --", "pasta -- cat /etc/passw", "/etc/passwd"},
+		{"argument of the command", "pasta --config-net cat /etc/nsswitch.con", "/etc/nsswitch.conf"},
+		{"argument of the command behind --", "pasta -- cat /etc/nsswitch.con", "/etc/nsswitch.conf"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := bashComplete(t, tt.line)
+			got := bashComplete(t, "pasta", tt.line)
 			for _, proposal := range got {
 				if proposal == tt.want {
 					return
@@ -122,25 +121,43 @@ func TestBashCompletion(t *testing.T) {
 }
 
 func TestBashCompletionLeavesCommandAlone(t *testing.T) {
-	if got := bashComplete(t, "pasta ls --config"); len(got) != 0 {
+	if got := bashComplete(t, "pasta", "pasta ls --config"); len(got) != 0 {
 		t.Errorf("completing an option of the command proposes %q, want nothing", got)
 	}
 }
 
-func TestEveryPestoOptionIsInEveryFile(t *testing.T) {
-	files := pestoOutputs(pesto.New())
-	options := pestoOptions(pesto.New())
-	if len(options) == 0 {
-		t.Fatal("pesto has no options")
-	}
-	for _, o := range options {
-		for name, form := range map[string]string{
-			"docs/man/pesto.1": `\-\-` + roff(o.long) + `\fP`, "completions/pesto.bash": "--" + o.long,
-			"completions/pesto.zsh": "--" + o.long, "completions/pesto.fish": " -l " + o.long + " ",
-		} {
-			if !strings.Contains(files[name], form) {
-				t.Errorf("%s lacks --%s", name, o.long)
+func TestEveryOptionOfOtherProgramsIsInEveryFile(t *testing.T) {
+	for _, p := range programs() {
+		name, files, options := p.cmd.Name(), p.outputs(), p.options()
+		if len(options) == 0 {
+			t.Fatalf("%s has no options", name)
+		}
+		for _, o := range options {
+			for file, form := range map[string]string{
+				"docs/man/" + name + ".1": `\-\-` + roff(o.long) + `\fP`, "completions/" + name + ".bash": "--" + o.long,
+				"completions/" + name + ".zsh": "--" + o.long, "completions/" + name + ".fish": " -l " + o.long + " ",
+			} {
+				if !strings.Contains(files[file], form) {
+					t.Errorf("%s lacks --%s", file, o.long)
+				}
 			}
+		}
+	}
+}
+
+func TestBashCompletionOfOtherPrograms(t *testing.T) {
+	for _, tt := range []struct{ line, want string }{
+		{"pesto --del", "--delete"},
+		{"pesto -C S", "SPLICE"},
+		{"pesto --clear H", "HOST"},
+		{"pesto /etc/nsswitch.con", "/etc/nsswitch.conf"},
+		{"vpnkit --gateway", "--gateway-ip --gateway-names"},
+		{"vpnkit --hosts /etc/nsswitch.con", "/etc/nsswitch.conf"},
+		{"vpnkit /etc/nsswitch.con", ""},
+	} {
+		name, _, _ := strings.Cut(tt.line, " ")
+		if got := strings.Join(bashComplete(t, name, tt.line), " "); got != tt.want {
+			t.Errorf("completing %q proposes %q, want %q", tt.line, got, tt.want)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-// Command gen writes the man pages and the shell completions of pasta and pesto
+// Command gen writes the man pages and the shell completions of pasta, pesto and vpnkit
 // from their command trees, below the directory given (the root of the repository). The
 // files are committed; "make check-generated" fails if they differ.
 //
@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pasta-net/pasta/cmd/pasta/command"
-	"github.com/pasta-net/pasta/compat/pesto"
 )
 
 func main() {
@@ -43,9 +42,14 @@ func outputs(cmd *cobra.Command) map[string]string {
 // allOutputs returns those of every personality.
 func allOutputs() map[string]string {
 	files := outputs(command.New())
-	maps.Copy(files, pestoOutputs(pesto.New()))
+	for _, p := range programs() {
+		maps.Copy(files, p.outputs())
+	}
 	return files
 }
+
+// programs are the other personalities.
+func programs() []*program { return []*program{pestoProgram(), vpnkitProgram()} }
 
 // generate writes all files below dir.
 func generate(dir string) error {

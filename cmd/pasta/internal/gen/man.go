@@ -78,12 +78,16 @@ func (p *page) group(group string, options []option) {
 		if o.group != group {
 			continue
 		}
-		text := o.usage + "."
-		if o.def != "" {
-			text += " Default: " + o.def + "."
-		}
-		p.item(optionTerm(o), text)
+		p.item(optionTerm(o), o.text())
 	}
+}
+
+// text is what the page says of the option.
+func (o option) text() string {
+	if o.def == "" {
+		return o.usage + "."
+	}
+	return o.usage + ". Default: " + o.def + "."
 }
 
 // optionTerm is the option with its names in bold and its argument in italics.
