@@ -383,6 +383,58 @@ func TestManyPortsAtOnce(t *testing.T) {
 	})
 }
 
+// TestRunsLeaveNothing: a driver may run again, and no run leaves descriptors.
+func TestRunsLeaveNothing(t *testing.T) {
+	netnstest.Run(t, func(t *testing.T) {
+		netnstest.IP(t, "link set lo up\n")
+		path, thread := namespace(t)
+		parent, err := NewParentDriver(t.Output(), t.TempDir(), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &pair{t: t, parent: parent, ns: thread}
+		p.serveTCP("127.0.0.1:80")
+		before := 0
+		for n := range 5 {
+			ready, quit, ended := make(chan struct{}), make(chan struct{}), make(chan error)
+			go func() { ended <- NewChildDriver(t.Output()).RunChildDriver(parent.OpaqueForChild(), quit, path) }()
+			go func() { ended <- parent.RunParentDriver(ready, quit, nil) }()
+			<-ready
+			if id := p.add(port.Spec{Proto: "tcp", ParentPort: 8080, ChildPort: 80}); id != n+1 {
+				t.Errorf("ID %d, want %d: they go on", id, n+1)
+			}
+			if got, err := ask("127.0.0.1:8080", "question"); err != nil || got != "127.0.0.1\nquestion" {
+				t.Errorf("answer %q, %v", got, err)
+			}
+			for range 2 {
+				quit <- struct{}{}
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+			}
+			if before == 0 {
+				before = descriptors(t)
+			}
+			// The service closes its end in its own time.
+			for end := time.Now().Add(10 * time.Second); descriptors(t) > before; {
+				if time.Now().After(end) {
+					t.Fatalf("%d descriptors after run %d, want %d", descriptors(t), n+1, before)
+				}
+			}
+		}
+	})
+}
+
+// descriptors counts those of this process.
+func descriptors(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
 func TestInfo(t *testing.T) {
 	d, err := NewParentDriver(io.Discard, t.TempDir(), false)
 	if err != nil {

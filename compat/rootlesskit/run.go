@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"syscall"
 	"time"
 
@@ -35,9 +36,9 @@ func (d *parentDriver) RunParentDriver(initComplete chan struct{}, quit <-chan s
 	if child == nil || err != nil {
 		return err
 	}
-	defer child.Close()
 	r, err := d.start(child)
 	if err != nil {
+		child.Close()
 		return err
 	}
 	defer r.stop()
@@ -112,14 +113,15 @@ func greet(conn *net.UnixConn) error {
 
 // run is the data path of one run.
 type run struct {
+	child  *net.UnixConn
 	engine *engine.Engine
 	ports  *portfwd.Manager
-	cancel context.CancelFunc
 	// ended is closed when the data path has ended, with err.
 	ended chan struct{}
 	err   error
-	// noSockets ends the stock of sockets.
-	noSockets chan struct{}
+	// cancel ends the helpers, which work for the data path.
+	cancel  context.CancelFunc
+	helpers sync.WaitGroup
 }
 
 // start makes the data path, which goes on until stop.
@@ -147,10 +149,10 @@ func (d *parentDriver) start(child *net.UnixConn) (*run, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &run{engine: e, ports: manager, cancel: cancel, ended: make(chan struct{}), noSockets: make(chan struct{})}
+	r := &run{child: child, engine: e, ports: manager, cancel: cancel, ended: make(chan struct{})}
 	manager.Attach(e)
-	go manager.Run(ctx, e)
-	go sockets.Run(r.noSockets)
+	r.helpers.Go(func() { manager.Run(ctx, e) })
+	r.helpers.Go(func() { sockets.Run(ctx.Done()) })
 	go func() {
 		r.err = e.Run()
 		close(r.ended)
@@ -158,12 +160,14 @@ func (d *parentDriver) start(child *net.UnixConn) (*run, error) {
 	return r, nil
 }
 
-// stop ends the data path, after at most a second for what is under way.
+// stop ends the data path, after at most a second for what is under way, and all that
+// belongs to it.
 func (r *run) stop() {
 	r.engine.Stop()
 	<-r.ended
 	r.cancel()
-	close(r.noSockets)
+	r.child.Close() // nobody waits for an answer any more
+	r.helpers.Wait()
 	r.engine.Close()
 }
 

@@ -73,6 +73,8 @@ type childSockets struct {
 func (c childSockets) Make(family, typ, n int) ([]int, error) {
 	fds, errno, err := c.ask(&request{family: family, typ: typ, n: min(n, maxSockets)})
 	switch {
+	case errors.Is(err, net.ErrClosed): // by us, at the end
+		return nil, syscall.EAFNOSUPPORT
 	case err != nil:
 		c.log.Error("The child of ports is gone, published ports lead nowhere", "err", err)
 		return nil, syscall.EAFNOSUPPORT

@@ -59,6 +59,7 @@ type conn struct {
 	target fwd.Target
 	since  int64  // loop time of Open
 	gen    uint16 // of the slot
+	tries  uint16 // after the target refused
 	state  state
 	flags
 }

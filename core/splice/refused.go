@@ -14,14 +14,14 @@ const retryPause = int64(10 * time.Millisecond)
 // refused are connections whose targets are to be asked again: a service that has
 // just been started may not listen yet when its port is published.
 type refused struct {
-	patience int64    // with each connection; 0: none
-	list     []uint32 // they have no second socket, and the first is not watched
-	at       int64    // when they are asked again
+	tries uint16   // for each connection; 0: none
+	list  []uint32 // they have no second socket, and the first is not watched
+	at    int64    // when they are asked again
 }
 
 func newRefused(o Options) refused {
-	r := refused{patience: int64(o.RetryFor), at: loop.NoDeadline}
-	if r.patience > 0 {
+	r := refused{tries: uint16(int64(o.RetryFor) / retryPause), at: loop.NoDeadline}
+	if r.tries > 0 {
 		r.list = make([]uint32, 0, o.MaxFlows)
 	}
 	return r
@@ -31,9 +31,10 @@ func newRefused(o Options) refused {
 // it gets one.
 func (h *TCP) askAgain(i uint32, c *conn, errno syscall.Errno) bool {
 	r := &h.refused
-	if errno != syscall.ECONNREFUSED || h.now-c.since >= r.patience {
+	if errno != syscall.ECONNREFUSED || c.tries >= r.tries {
 		return false
 	}
+	c.tries++
 	sys.Close(int(c.fd[1])) // leaves epoll by itself
 	h.loop.Del(int(c.fd[0]))
 	c.fd[1], c.state = -1, waiting

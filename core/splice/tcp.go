@@ -13,7 +13,9 @@ import (
 type Options struct {
 	// MaxFlows is the number of connections (65536).
 	MaxFlows int
-	// RetryFor is how long a target that refuses is asked again (0: not at all).
+	// RetryFor is how long a target that refuses is asked again (0: not at all). What
+	// counts are the tries, 10 ms apart: a machine that stands still does not
+	// use them up.
 	RetryFor time.Duration
 }
 
@@ -173,7 +175,7 @@ func (h *TCP) FromSock(index uint32, gen uint16, bits uint32, now int64) {
 func (h *TCP) connected(i uint32, c *conn, s int, bits uint32) {
 	switch {
 	case c.has(failed):
-		if s == 0 || h.refused.patience == 0 || !h.askAgain(i, c, sys.SocketError(int(c.fd[1]))) {
+		if s == 0 || h.refused.tries == 0 || !h.askAgain(i, c, sys.SocketError(int(c.fd[1]))) {
 			h.abort(i, c)
 		}
 	case s == 1 && bits&loop.Out != 0:
