@@ -71,6 +71,27 @@ func TestDataFromGuestAllocatesNothing(t *testing.T) {
 	}
 }
 
+func TestEarlyDataAllocatesNothing(t *testing.T) {
+	const n = 1000
+	w := newWire(sacking(t, Options{}), n)
+	go drain(w.host)
+	if allocs := testing.AllocsPerRun(500, func() {
+		w.seq += n
+		w.segment()
+		w.h.Flush(w.Now)
+		w.seq -= 2 * n
+		w.segment()
+		w.h.Flush(w.Now)
+		w.seq += n
+		w.Dev.Discard()
+	}); allocs != 0 {
+		t.Errorf("%v allocations per early segment, want 0", allocs)
+	}
+	if w.h.Stats.OutOfOrder == 0 {
+		t.Error("nothing came early")
+	}
+}
+
 func TestHeldDataAllocatesNothing(t *testing.T) {
 	p := slowHost(t, setup{})
 	w := newWire(p, 500)

@@ -127,6 +127,7 @@ func (h *Handler) release(i uint32, c *conn) {
 	for c.heldHead != 0 {
 		h.dropChunk(c)
 	}
+	h.forgetEarly(c)
 	h.deadlines.Clear(i)
 	h.table.Remove(i)
 	*c = conn{fd: -1}

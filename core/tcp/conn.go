@@ -90,6 +90,10 @@ const (
 	// heavy: the kernel's overhead in the host socket's send buffer exceeded what
 	// windows reserve for it.
 	heavy
+	// sacks: both ends agreed on selective acknowledgments.
+	sacks
+	// earlyFIN: the guest's FIN came beyond a gap.
+	earlyFIN
 	// queued: in the backlog.
 	queued
 	// urgent: the host socket has had urgent data. Reads stop at its mark, so a short
@@ -132,6 +136,13 @@ type conn struct {
 	held     uint32       // bytes accepted but not yet taken by the host socket
 	heldHead uint16       // first and last chunk of them, index+1
 	heldTail uint16
+
+	// Early data: first of its chunks, index+1, and their number; where data came to
+	// last; the number of the FIN behind it.
+	early       uint16
+	earlyChunks uint8
+	earlyLast   seqnum.Value
+	finAt       seqnum.Value
 
 	// Times in loop nanoseconds; 0: not set.
 	rttAt, srtt, rttVar int64

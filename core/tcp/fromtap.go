@@ -168,7 +168,7 @@ func (h *Handler) processData(i uint32, c *conn, t packet.TCP) {
 	}
 	h.touch(i, c)
 	if c.rcvNxt.LessThan(seq) {
-		h.gap(i, c)
+		h.gap(i, c, t)
 		return
 	}
 	if old := int(c.rcvNxt - seq); old > 0 {
@@ -193,13 +193,33 @@ func (h *Handler) processData(i uint32, c *conn, t packet.TCP) {
 		h.dataReceived(c)
 	}
 	if fin {
-		h.finReceived(i, c, t.Seq()+seqValue(len(t.Payload())))
+		c.set(earlyFIN)
+		c.finAt = t.Seq() + seqValue(len(t.Payload()))
+	}
+	if c.early != 0 && !h.useEarly(i, c) {
+		return
+	}
+	if c.has(earlyFIN) && c.rcvNxt == c.finAt {
+		h.finReceived(i, c, c.finAt)
 	}
 }
 
-// gap answers a segment beyond RcvNxt at once: the guest counts duplicates.
-func (h *Handler) gap(i uint32, c *conn) {
+// gap keeps what a segment beyond RcvNxt brings. It is answered at once, because the
+// guest counts duplicates, or at the end of the batch, which may bring what is
+// missing, if the guest can be told what has come.
+func (h *Handler) gap(i uint32, c *conn, t packet.TCP) {
 	h.Stats.OutOfOrder++
+	if c.state.takesData() {
+		h.keepEarly(c, t.Seq(), t.Payload())
+		if t.Flags()&packet.FIN != 0 {
+			c.set(earlyFIN)
+			c.finAt = t.Seq() + seqValue(len(t.Payload()))
+		}
+	}
+	if c.has(sacks) {
+		c.set(ackNow)
+		return
+	}
 	h.flushWrite()
 	if c.state != closed {
 		h.sendAck(i, c)
@@ -214,6 +234,7 @@ func (h *Handler) finReceived(i uint32, c *conn, at seqnum.Value) {
 	}
 	c.rcvNxt++
 	c.set(guestFIN | ackNow)
+	h.forgetEarly(c)
 	c.lastActive = h.now
 	switch c.state {
 	case established:

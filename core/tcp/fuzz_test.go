@@ -115,7 +115,7 @@ func (s *script) segmentOf(p *scriptPeer) {
 		Seq: p.seq + seqValue(near[how&7]), Ack: p.ack + seqValue(near[how>>3&7]),
 	}
 	if h.Flags&syn != 0 {
-		h.MSS = uint16(size) * 64
+		h.MSS, h.SACKPermitted = uint16(size)*64, size&1 != 0
 	}
 	payload := []byte(pattern(int(p.seq), int(size)*int(how&3)))
 	frame := coretest.TCP(p.guest, p.remote, h, payload)
@@ -271,12 +271,36 @@ func (s *script) checkHeld(i uint32, c *conn) int {
 	if bytes != c.held {
 		s.T.Fatalf("connection %d: %d bytes held, %d in chunks", i, c.held, bytes)
 	}
+	return chunks + checkEarly(s.T, s.h, c)
+}
+
+// checkEarly looks at the chunks of early data, and returns their number.
+func checkEarly(t testing.TB, h *Handler, c *conn) (chunks int) {
+	t.Helper()
+	at := c.rcvNxt
+	for n := c.early; n != 0; n = h.pool.meta[n-1].next {
+		m := h.pool.meta[n-1]
+		switch {
+		case chunks == maxEarly:
+			t.Fatal("too many chunks of early data, or a broken chain")
+		case m.seq.LessThan(at) || m.end <= m.off || m.end > chunkLen:
+			t.Fatalf("early data %+v behind %d", m, at)
+		case c.rcvAdv.LessThan(h.pool.endSeq(n)):
+			t.Fatalf("early data %+v beyond the window's edge at %d", m, c.rcvAdv)
+		}
+		at = h.pool.endSeq(n)
+		chunks++
+	}
+	if chunks != int(c.earlyChunks) {
+		t.Fatalf("%d chunks of early data, counted as %d", chunks, c.earlyChunks)
+	}
 	return chunks
 }
 
 // Steps of scripts, for seeds.
 var (
 	stepSyn     = []byte{1, 0, syn, 0, 255, 20}
+	stepSynSACK = []byte{1, 0, syn, 0, 255, 21}
 	stepAccept  = []byte{1, 8}
 	stepAck     = []byte{1, 0, ack, 0, 255, 0}
 	stepData    = []byte{1, 0, ack | psh, 1, 255, 255}
@@ -330,6 +354,10 @@ var scriptSeeds = []struct {
 	},
 	{
 		"loss", steps(0, stepSyn, stepAccept, stepWait, stepAck, stepWrite, stepWait, stepGap, stepGap, stepTimer, stepTimer, stepSecond, stepReset),
+		[]state{established},
+	},
+	{
+		"early data", steps(0, stepSynSACK, stepAccept, stepWait, stepAck, stepGap, stepWrite, stepGap, stepData, stepData, stepGap, stepReset),
 		[]state{established},
 	},
 	{

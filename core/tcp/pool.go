@@ -1,10 +1,12 @@
 package tcp
 
+import "github.com/pasta-net/pasta/core/seqnum"
+
 // chunkLen is the size of a chunk: one super-frame's payload fits.
 const chunkLen = 64 << 10
 
-// pool is a fixed store for data that was accepted from the guest but not yet
-// taken by a host socket. Chunks are linked by index; its memory is only touched when
+// pool is a fixed store for data of the guest that was accepted but not yet taken by a
+// host socket, or came before its turn. Chunks are linked by index; its memory is only touched when
 // used, most recently used chunks first.
 type pool struct {
 	mem  []byte
@@ -14,8 +16,9 @@ type pool struct {
 }
 
 type chunk struct {
-	next     uint16 // index+1
-	off, end uint32 // bytes in use
+	next     uint16       // index+1
+	off, end uint32       // bytes in use
+	seq      seqnum.Value // of the first byte, in early data
 }
 
 func newPool(chunks int) pool {
@@ -57,6 +60,16 @@ func (p *pool) room(i uint16) []byte {
 	base := int(i-1) * chunkLen
 	return p.mem[base+int(p.meta[i-1].end) : base+chunkLen]
 }
+
+// endSeq is the sequence number behind chunk i of early data.
+func (p *pool) endSeq(i uint16) seqnum.Value {
+	m := &p.meta[i-1]
+	return m.seq.Add(seqnum.Size(m.end - m.off))
+}
+
+// scarce tells whether so little is left that nothing should be kept that the guest
+// would send again anyway. It is true before low is.
+func (p *pool) scarce() bool { return p.left <= len(p.meta)/4*3 }
 
 // low tells whether so little is left that windows should not count on it.
 func (p *pool) low() bool { return p.left < len(p.meta)/2 }

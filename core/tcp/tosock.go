@@ -74,6 +74,7 @@ func (h *Handler) writeFailed(i uint32, c *conn, errno syscall.Errno) {
 	for c.heldHead != 0 {
 		h.dropChunk(c)
 	}
+	h.forgetEarly(c)
 	c.set(writeFailed | hostErr | hostEOF | readable)
 	h.touch(i, c)
 }
