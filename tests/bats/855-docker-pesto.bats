@@ -30,9 +30,9 @@ teardown() { docker_clean; }
 }
 
 @test "rootlessctl opens and closes the port of a service on the network that pasta made" {
-	local i id
+	local id
 	container one --net host
-	for i in 1 2 3; do
+	for _ in 1 2 3; do
 		id=$(rootlessctl add-ports 0.0.0.0:8080:80/tcp)
 		reaches "$HOST4:8080" in_peer
 		reaches 127.0.0.1:8080 as_user

@@ -2,7 +2,7 @@
 # What the tests of all container engines share: what is in their image, and whom
 # processes reach. Loaded by podman.bash and docker.bash.
 
-CONTAINER_PORT=80 # where the test server in a container listens, TCP and UDP
+export CONTAINER_PORT=80 # where the test server in a container listens, TCP and UDP
 
 # tools_root writes an archive of a root directory with busybox and nettool.
 tools_root() {

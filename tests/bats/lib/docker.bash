@@ -37,7 +37,7 @@ docker_stop() {
 	wait_for 20 no_docker
 }
 
-no_docker() { [ -z "$(in_host ps -e -o comm= | grep -e rootless -e dockerd -e containerd -e pasta)" ]; }
+no_docker() { ! in_host ps -e -o comm= | grep -q -e rootless -e dockerd -e containerd -e pasta; }
 
 # container NAME OPTIONS...: the test server in a container of that name.
 container() {
