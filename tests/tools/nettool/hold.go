@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -26,12 +27,12 @@ func runHold(args []string) error {
 	start := time.Now()
 	conns := make([]net.Conn, *count)
 	failed := each(*count, func(i int) error {
-		c, err := dial(addr, "echo")
+		c, err := connect(addr)
 		if err != nil {
 			return err
 		}
 		conns[i] = c
-		return exchange(c, uint64(i))
+		return exchange(c, "echo\n", uint64(i))
 	})
 	if failed != nil {
 		return fmt.Errorf("open: %w", failed)
@@ -40,7 +41,7 @@ func runHold(args []string) error {
 	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
 		return err
 	}
-	failed = each(*count, func(i int) error { return exchange(conns[i], ^uint64(i)) })
+	failed = each(*count, func(i int) error { return exchange(conns[i], "", ^uint64(i)) })
 	if failed != nil {
 		return fmt.Errorf("use again: %w", failed)
 	}
@@ -77,18 +78,19 @@ func each(count int, work func(i int) error) error {
 	}
 }
 
-// exchange sends a tag and wants it back, so that mixed-up connections show.
-func exchange(c net.Conn, tag uint64) error {
-	var out, in [8]byte
-	binary.BigEndian.PutUint64(out[:], tag)
-	if _, err := c.Write(out[:]); err != nil {
+// exchange sends a tag behind the command, if one is given, and wants it back, so
+// that mixed-up connections show.
+func exchange(c net.Conn, command string, tag uint64) error {
+	var in [8]byte
+	out := binary.BigEndian.AppendUint64([]byte(command), tag)
+	if _, err := c.Write(out); err != nil {
 		return err
 	}
 	if _, err := io.ReadFull(c, in[:]); err != nil {
 		return err
 	}
-	if in != out {
-		return fmt.Errorf("got %x back, want %x", in, out)
+	if want := out[len(command):]; !bytes.Equal(in[:], want) {
+		return fmt.Errorf("got %x back, want %x", in, want)
 	}
 	return nil
 }

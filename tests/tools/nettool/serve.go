@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -50,7 +51,8 @@ func runServe(args []string) error {
 // listen starts serving TCP and UDP on addr. UDP sockets are bound to one
 // address each, so that answers leave from the address that was asked.
 func (s *server) listen(addr string) error {
-	l, err := net.Listen("tcp", addr)
+	config := net.ListenConfig{KeepAlive: noKeepAlive}
+	l, err := config.Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return err
 	}
