@@ -36,8 +36,9 @@ func listen(fd int, path string) error {
 	return syscall.Listen(fd, backlog)
 }
 
-// backlog is how many clients may wait for their turn.
-const backlog = 16
+// backlog is how many clients may wait for their turn. More of them get EAGAIN: an
+// engine that starts containers may come with a hundred at once.
+const backlog = 128
 
 // removeStale removes a socket that nobody listens on. Anything else at path makes
 // bind fail.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 
@@ -301,6 +302,35 @@ func TestMisbehavingClients(t *testing.T) {
 	}
 	if _, err := c.Info(t.Context()); err != nil {
 		t.Errorf("the next client: %v", err)
+	}
+}
+
+// TestManyClientsAtOnce is more than are served at a time.
+func TestManyClientsAtOnce(t *testing.T) {
+	path := serve(t, 0)
+	var group sync.WaitGroup
+	for n := range 3 * ctlsock.MaxClients {
+		group.Go(func() {
+			c, err := client.New(path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.HTTPClient().CloseIdleConnections()
+			spec := port.Spec{Proto: "tcp", ParentPort: 1000 + n, ChildPort: 80}
+			if _, err := c.PortManager().AddPort(t.Context(), spec); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	c, err := client.New(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := c.PortManager().ListPorts(t.Context())
+	if err != nil || len(list) != 3*ctlsock.MaxClients {
+		t.Errorf("%d ports, %v, want %d", len(list), err, 3*ctlsock.MaxClients)
 	}
 }
 
