@@ -235,14 +235,14 @@ func TestErrors(t *testing.T) {
 		{"--outbound-addr=foo 1 t", "outbound-addr has to be valid ipv4 address or interface name.", false},
 		{"--outbound-addr= 1 t", "outbound-addr has to be valid ipv4 address or interface name.", false},
 		{"--outbound-addr=::1 1 t", "outbound-addr has to be valid ipv4 address or interface name.", false},
-		{"--outbound-addr6=127.0.0.1 1 t", "outbound-addr6 has to be valid ipv6 address or iterface name.", false},
+		{"--outbound-addr6=127.0.0.1 1 t", "outbound-addr has to be valid ipv4 address or iterface name.", false},
 		{
 			"-c --macaddress=zz 1 t", "\"zz\" is an invalid MAC address.\n" +
-				"macaddress has to be a valid MAC address (hex string, 6 bytes, each byte separated by a ':').\n", false,
+				"macaddress has to be a valid MAC address (hex string, 6 bytes, each byte separated by a ':').", false,
 		},
 		{
 			"-c --macaddress=1:2:3:4:5:6:7 1 t", "\"1:2:3:4:5:6:7\" is an invalid MAC address.  Is it too long?\n" +
-				"macaddress has to be a valid MAC address (hex string, 6 bytes, each byte separated by a ':').\n", false,
+				"macaddress has to be a valid MAC address (hex string, 6 bytes, each byte separated by a ':').", false,
 		},
 		{"--target-type=bess " + long, "the specified BESS socket path is too long (>= 108)\nchild failed(1)\n", false},
 		{"2147483647 t", "/proc/2147483647/ns/net: No such file or directory\nchild failed(1)\n", false},

@@ -45,7 +45,7 @@ func parseMAC(text string) (*[6]byte, error) {
 	const hint = "macaddress has to be a valid MAC address (hex string, 6 bytes, each byte separated by a ':')."
 	octets := strings.Split(text, ":")
 	if len(octets) > 6 {
-		return nil, errorText("%q is an invalid MAC address.  Is it too long?\n%s", text, hint)
+		return nil, unterminated(fmt.Sprintf("%q is an invalid MAC address.  Is it too long?\n%s", text, hint))
 	}
 	var mac [6]byte
 	valid := len(octets) == len(mac)
@@ -61,7 +61,7 @@ func parseMAC(text string) (*[6]byte, error) {
 		mac[i] = b[0]
 	}
 	if !valid {
-		return nil, errorText("%q is an invalid MAC address.\n%s", text, hint)
+		return nil, unterminated(fmt.Sprintf("%q is an invalid MAC address.\n%s", text, hint))
 	}
 	return &mac, nil
 }
@@ -96,10 +96,10 @@ func (s *settings) takeValues() (err error) {
 		return err
 	}
 	s.network = network{prefix}
-	// The words, down to the missing line feed, are upstream's.
+	// The words, down to the slip of the pen, are upstream's.
 	for i, words := range []string{
 		"outbound-addr has to be valid ipv4 address or interface name.",
-		"outbound-addr6 has to be valid ipv6 address or iterface name.",
+		"outbound-addr has to be valid ipv4 address or iterface name.",
 	} {
 		w := &s.outbound[i]
 		if !w.given {

@@ -17,9 +17,9 @@ const (
 )
 
 // Follow calls changed with what the file at path says, now and whenever that is
-// something else, until ctx ends. It sleeps in the kernel until the file's directory
-// changes, or that of the file it is a link to (inotify(7)); only where that is out of
-// watches does it look every second.
+// something else, until ctx ends. It sleeps in the kernel until the file or its
+// directory changes, or that of the file it is a link to (inotify(7)); only where that is
+// out of watches does it look every second.
 func Follow(ctx context.Context, path string, changed func(Conf)) {
 	last := Conf{Search: []string{"?"}} // equal to none
 	for ctx.Err() == nil {
@@ -57,23 +57,27 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// watch makes an inotify descriptor for the directories on the way to the file.
+// watch makes an inotify descriptor for the file, which may be a mount of one that is
+// elsewhere, and for the directories on the way to it.
 func watch(path string) (*os.File, error) {
 	fd, err := syscall.InotifyInit1(syscall.IN_CLOEXEC | syscall.IN_NONBLOCK)
 	if err != nil {
 		return nil, err
 	}
 	events := os.NewFile(uintptr(fd), "inotify")
-	const mask = syscall.IN_CLOSE_WRITE | syscall.IN_MOVED_TO | syscall.IN_CREATE | syscall.IN_DELETE | syscall.IN_ONLYDIR
-	dirs := []string{filepath.Dir(path)}
+	places := map[string]uint32{filepath.Dir(path): inDirectory}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
-		dirs = append(dirs, filepath.Dir(real))
+		places[filepath.Dir(real)] = inDirectory
+		places[real] = syscall.IN_CLOSE_WRITE
 	}
-	for _, dir := range dirs {
-		if _, err := syscall.InotifyAddWatch(fd, dir, mask); err != nil {
+	for place, mask := range places {
+		if _, err := syscall.InotifyAddWatch(fd, place, mask); err != nil {
 			events.Close()
 			return nil, err
 		}
 	}
 	return events, nil
 }
+
+// inDirectory are the events that a name in a directory gets new contents with.
+const inDirectory = syscall.IN_CLOSE_WRITE | syscall.IN_MOVED_TO | syscall.IN_CREATE | syscall.IN_DELETE | syscall.IN_ONLYDIR

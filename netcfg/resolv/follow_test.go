@@ -47,6 +47,13 @@ func TestFollow(t *testing.T) {
 			_ = os.Remove(path)
 			return os.Symlink(elsewhere, path)
 		}},
+		{"by another name of the same file", "192.0.2.6", func(text string) error {
+			other := elsewhere + ".other" // as a mount is, which takes rights
+			if err := os.Link(elsewhere, other); err != nil {
+				return err
+			}
+			return os.WriteFile(other, []byte(text), 0o600)
+		}},
 		{"behind the link", "192.0.2.5", func(text string) error { return os.WriteFile(elsewhere, []byte(text), 0o600) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
