@@ -18,12 +18,12 @@ PKG := ./...
 GO_TOOL = $(GO) tool -modfile=tools/go.mod
 MODULE := github.com/pasta-net/pasta
 # Personalities with a man page and completions.
-DOCUMENTED := pasta pesto vpnkit
+DOCUMENTED := pasta pesto slirp4netns vpnkit
 # One binary; the other names are links that choose its personality.
 LINKS := passt slirp4netns vpnkit pesto
 # Installed names, of LINKS those that work: the others are left to who has them.
 # Some callers prefer pasta.avx2, which the passt project has.
-INSTALLED_LINKS := pesto vpnkit pasta.avx2
+INSTALLED_LINKS := pesto slirp4netns vpnkit pasta.avx2
 # What install installs as pasta.
 BINARY ?= bin/pasta
 ARCHES := amd64 arm64

@@ -4,7 +4,7 @@
 # slirp_start sets GUEST_PID, a process in the guest's namespaces, and PASTA_PID, that
 # of slirp4netns. Its output is in $SLIRP_OUT.
 
-export SLIRP SLIRP_OUT SLIRP_API
+export SLIRP SLIRP_OUT SLIRP_API PASTA_PID
 
 # slirp_setup: for setup. Gives the binary under test its name.
 slirp_setup() {

@@ -49,7 +49,7 @@ func allOutputs() map[string]string {
 }
 
 // programs are the other personalities.
-func programs() []*program { return []*program{pestoProgram(), vpnkitProgram()} }
+func programs() []*program { return []*program{pestoProgram(), slirp4netnsProgram(), vpnkitProgram()} }
 
 // generate writes all files below dir.
 func generate(dir string) error {
