@@ -19,7 +19,7 @@ PASTA=${PASTA:-$PWD/bin/pasta}
 NETTOOL=${NETTOOL:-$PWD/bin/nettool}
 
 # Names under which callers look for our binary.
-NAMES=(pasta pasta.avx2 passt passt.avx2 pesto)
+NAMES=(pasta pasta.avx2 passt passt.avx2 pesto slirp4netns vpnkit)
 
 PACKAGES=(
 	podman buildah crun netavark aardvark-dns catatonit fuse-overlayfs uidmap passt

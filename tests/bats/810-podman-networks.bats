@@ -90,8 +90,6 @@ teardown() {
 	fails podman unshare test -e "$CONN_PID"
 }
 
-fails() { ! "$@"; }
-
 @test "a restarted container has its network again" {
 	container a --network first -p 8080:80
 	podman restart --time 0 a

@@ -9,7 +9,7 @@ load helpers
 load lib/machine
 load lib/docker
 
-setup_file() { docker_start pesto; }
+setup_file() { docker_start pasta pesto; }
 
 teardown_file() {
 	docker_stop
@@ -18,16 +18,9 @@ teardown_file() {
 
 teardown() { docker_clean; }
 
-@test "docker version names both drivers" {
-	run docker version
-	[[ "${lines[*]}" == *"NetworkDriver:"*pasta* && "${lines[*]}" == *"PortDriver:"*pesto* ]]
-}
+@test "docker version names both drivers" { names_drivers pasta pesto; }
 
-@test "a container reaches the peer" {
-	container one
-	reaches "$PEER4:$OUT_PORT" docker exec one
-	reaches_udp "$PEER4:$OUT_PORT" docker exec one
-}
+@test "a container reaches the peer" { goes_out; }
 
 @test "rootlessctl opens and closes the port of a service on the network that pasta made" {
 	local id

@@ -8,7 +8,7 @@ load helpers
 load lib/machine
 load lib/docker
 
-setup_file() { docker_start implicit sid; }
+setup_file() { docker_start pasta implicit sid; }
 
 teardown_file() {
 	docker_stop

@@ -42,3 +42,4 @@ no_pasta() { [ -z "$(pastas)" ]; }
 
 runs_pastas() { [ "$(pastas | wc -l)" -eq "$1" ]; }
 
+fails() { ! "$@"; }

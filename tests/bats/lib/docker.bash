@@ -1,20 +1,20 @@
 # shellcheck shell=bash
 # Rootless Docker in the host of machine.bash: dockerd-rootless.sh with RootlessKit
-# and pasta, as the ordinary user. Containers come from an image of busybox and
+# and our binary, as the ordinary user. Containers come from an image of busybox and
 # nettool, IMAGE.
 
 # shellcheck source=containers.bash
 . "$LIB/containers.bash"
 IMAGE=tools
 
-# docker_start PORT_DRIVER [ROOTLESSKIT]: for setup_file. ROOTLESSKIT is ours from the Go
-# module unless it is the one of the distribution ("sid").
+# docker_start NETWORK PORT_DRIVER [ROOTLESSKIT]: for setup_file. ROOTLESSKIT is ours from
+# the Go module unless it is the one of the distribution ("sid").
 docker_start() {
 	machine_start
 	mkdir -m 755 "$TOPO_DIR/kit"
-	[ "${2-}" = sid ] || install -m 755 "$ROOTLESSKIT" "$(dirname "$ROOTLESSKIT")/rootlessctl" "$TOPO_DIR/kit"
-	background as_user env "PATH=$TOPO_DIR/kit:/usr/bin:/bin:/usr/sbin:/sbin" DOCKERD_ROOTLESS_ROOTLESSKIT_NET=pasta \
-		"DOCKERD_ROOTLESS_ROOTLESSKIT_PORT_DRIVER=$1" sh /usr/share/docker.io/contrib/dockerd-rootless.sh \
+	[ "${3-}" = sid ] || install -m 755 "$ROOTLESSKIT" "$(dirname "$ROOTLESSKIT")/rootlessctl" "$TOPO_DIR/kit"
+	background as_user env "PATH=$TOPO_DIR/kit:/usr/bin:/bin:/usr/sbin:/sbin" "DOCKERD_ROOTLESS_ROOTLESSKIT_NET=$1" \
+		"DOCKERD_ROOTLESS_ROOTLESSKIT_PORT_DRIVER=$2" sh /usr/share/docker.io/contrib/dockerd-rootless.sh \
 		>"$TOPO_DIR/dockerd.log" 2>&1
 	wait_for 60 docker info || { tail -n 20 "$TOPO_DIR/dockerd.log" >&2 && return 1; }
 	tools_root | docker import - "$IMAGE"
@@ -37,7 +37,7 @@ docker_stop() {
 	wait_for 20 no_docker
 }
 
-no_docker() { ! in_host ps -e -o comm= | grep -q -e rootless -e dockerd -e containerd -e pasta; }
+no_docker() { ! in_host ps -e -o comm= | grep -q -e rootless -e dockerd -e containerd -e pasta -e slirp4netns; }
 
 # container NAME OPTIONS...: the test server in a container of that name.
 container() {
@@ -48,3 +48,52 @@ container() {
 }
 
 serves() { docker logs "$1" | grep -q ready; }
+
+# What holds whatever the drivers are. A server on the host's 127.0.0.1:7001, and the
+# resolver of 850, are there.
+
+# goes_out: TCP and UDP, in bulk, and refused.
+goes_out() {
+	container one
+	reaches "$PEER4:$OUT_PORT" docker exec one
+	reaches_udp "$PEER4:$OUT_PORT" docker exec one
+	[[ "$(docker exec one nettool peer "$PEER4:$OUT_PORT")" == "$HOST4":* ]]
+	refused "$PEER4:1" docker exec one
+	docker exec one nettool up -size 100000000 "$PEER4:$OUT_PORT"
+	docker exec one nettool down -size 100000000 "$PEER4:$OUT_PORT"
+}
+
+# asks_the_resolver: by the address that RootlessKit tells.
+asks_the_resolver() {
+	container one
+	expect "nameserver 10.0.2.3" docker exec one grep -m 1 ^nameserver /etc/resolv.conf
+	wait_for 20 resolves name.example 192.0.2.1 docker exec one
+}
+
+# loopback_is_hidden: --disable-host-loopback, which the script always gives.
+loopback_is_hidden() {
+	container one --add-host gateway:10.0.2.2
+	run docker exec one nettool connect -timeout 3s gateway:7001
+	# shellcheck disable=SC2154 # set by run
+	[ "$output" != ok ]
+}
+
+# ports_come_and_go: published ports, by a driver that is told of them.
+ports_come_and_go() {
+	for _ in 1 2 3; do
+		container one -p 8080:80 -p 8080:80/udp -p 127.0.0.1:8081:80
+		reaches "$HOST4:8080" in_peer
+		reaches_udp "$HOST4:8080" in_peer
+		reaches 127.0.0.1:8081 as_user
+		refused "$HOST4:8081" in_peer
+		docker rm --force one
+		refused "$HOST4:8080" in_peer
+	done
+}
+
+# names_drivers NETWORK PORTS: docker version does.
+names_drivers() {
+	local version
+	version=$(docker version | xargs)
+	[[ "$version" == *" NetworkDriver: $1 PortDriver: $2 "* ]]
+}

@@ -1,0 +1,38 @@
+# shellcheck shell=bash
+# Rootless Docker with slirp4netns as its network, and ports by its API.
+
+# bats file_tags=root
+
+load helpers
+load lib/machine
+load lib/docker
+
+setup_file() {
+	docker_start slirp4netns slirp4netns
+	serve in_host 127.0.0.1:7001
+	resolver in_peer "$GATEWAY4:53" 192.0.2.1
+}
+
+teardown_file() {
+	docker_stop
+	machine_stop
+}
+
+teardown() { docker_clean; }
+
+@test "a container reaches the peer" { goes_out; }
+
+@test "names are resolved by the resolver of the host" { asks_the_resolver; }
+
+@test "the host's loopback cannot be reached" { loopback_is_hidden; }
+
+@test "published ports come with the container and go with it" { ports_come_and_go; }
+
+@test "docker version names both drivers" { names_drivers slirp4netns slirp4netns; }
+
+@test "it is our slirp4netns that serves" {
+	fails no_pasta
+	expect "$(version)" in_host sh -c "slirp4netns --version | sed -n 's/^commit: pasta-/pasta /p'"
+}
+
+version() { "$PASTA" --version | head -n 1; }
