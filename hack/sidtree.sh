@@ -1,5 +1,6 @@
 #!/bin/bash
-# Debian sid with the programs that call pasta: Podman, Buildah, Docker.
+# Debian sid with the programs that call pasta: Podman, Buildah, Docker. Or, with
+# SUITE=bookworm, Debian 12 with Podman 4.3, which calls slirp4netns.
 #
 # Usage: hack/sidtree.sh build      make the tree, unless there is a recent one
 #        hack/sidtree.sh run [CMD]  CMD, or a shell, as the ordinary user "user" in
@@ -13,7 +14,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=tree.bash
 . hack/tree.bash
 
-TREE=$TREES/pasta-sid/tree
+SUITE=${SUITE:-sid}
+TREE=$TREES/pasta-$SUITE/tree
 MAX_AGE_DAYS=7
 PASTA=${PASTA:-$PWD/bin/pasta}
 NETTOOL=${NETTOOL:-$PWD/bin/nettool}
@@ -22,10 +24,12 @@ NETTOOL=${NETTOOL:-$PWD/bin/nettool}
 NAMES=(pasta pasta.avx2 passt passt.avx2 pesto slirp4netns vpnkit)
 
 PACKAGES=(
-	podman buildah crun netavark aardvark-dns catatonit fuse-overlayfs uidmap passt
-	slirp4netns docker.io docker-cli docker-buildx rootlesskit containerd runc
-	busybox-static curl dnsmasq-base iproute2 iptables iputils-ping nftables procps
-	util-linux
+	podman crun netavark aardvark-dns catatonit fuse-overlayfs uidmap slirp4netns
+	busybox-static iproute2 iputils-ping procps util-linux
+)
+[ "$SUITE" != sid ] || PACKAGES+=(
+	buildah passt docker.io docker-cli docker-buildx rootlesskit containerd runc curl
+	dnsmasq-base iptables nftables
 )
 
 build() {
@@ -34,7 +38,7 @@ build() {
 	mkdir -p "$(dirname "$TREE")"
 	exec {lock}>"$TREE.lock"
 	flock "$lock"
-	current || tree_make "$TREE" sid complete
+	current || tree_make "$TREE" "$SUITE" complete
 }
 
 # current: the tree was made with these packages, and not long ago.
@@ -88,7 +92,7 @@ init() {
 	mkdir -p "$root$dir"
 	mount --bind "$dir" "$root$dir"
 	install_binaries "$root"
-	hostname sid
+	hostname "$SUITE"
 	tree_pivot "$root"
 	mount --make-rshared / # as systemd does; engines warn otherwise
 	echo ready >"$dir/host.ready"
@@ -114,7 +118,7 @@ install_binaries() {
 		rm -f "$1/usr/bin/$name"
 		ln -s pasta "$1/usr/bin/$name"
 	done
-	rm "$1/usr/bin/pasta"
+	rm -f "$1/usr/bin/pasta"
 	install -m 0755 "$PASTA" "$1/usr/bin/pasta"
 }
 

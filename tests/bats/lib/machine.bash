@@ -8,10 +8,12 @@
 # the same place as here. Everything ends with the host's process 1. The peer has
 # the file system of this machine.
 
+# SUITE chooses the suite of Debian (hack/sidtree.sh); sid unless the file exports another.
+
 # machine_start: for setup_file, in place of network_start.
 machine_start() {
 	[ "$(id -u)" = 0 ] || unable "only root can enter another root directory"
-	machine_tree || unable "no Debian sid: $(tail -n 3 "$BATS_FILE_TMPDIR/sidtree.log")"
+	machine_tree || unable "no Debian ${SUITE:-sid}: $(tail -n 3 "$BATS_FILE_TMPDIR/sidtree.log")"
 	topo_start
 	in_host sh -c 'echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range' # as systemd does
 	in_host install -d -o user -g user -m 0700 /run/user/1000

@@ -1,0 +1,80 @@
+# shellcheck shell=bash
+# What Podman does with --network slirp4netns, whatever its version. Needs podman.bash,
+# and a server on the host's 127.0.0.1:7001. OPTIONS may select a port handler.
+
+# slirp_start: for setup_file.
+slirp_start() {
+	podman_start
+	serve in_host 127.0.0.1:7001
+	resolver in_peer "$GATEWAY4:53" 192.0.2.1
+	baseline
+}
+
+# slirped NAME[:OPTIONS] ...: a container with these options of slirp4netns.
+slirped() {
+	local name=${1%%:*} options=
+	[[ $1 != *:* ]] || options=:${1#*:}
+	container "$name" --network "slirp4netns$options" "${@:2}"
+}
+
+slirp_goes_out() {
+	slirped a
+	runs_pastas 1
+	reaches "$PEER4:$OUT_PORT" podman exec a
+	reaches_udp "$PEER4:$OUT_PORT" podman exec a
+	[[ "$(podman exec a nettool peer "$PEER4:$OUT_PORT")" == "$HOST4":* ]]
+	refused "$PEER4:1" podman exec a
+	podman exec a nettool up -size 100000000 "$PEER4:$OUT_PORT"
+	podman exec a nettool down -size 100000000 "$PEER4:$OUT_PORT"
+}
+
+slirp_addresses() {
+	slirped a
+	podman exec a ip -o address show tap0 | grep -q ' 10.0.2.100/24 '
+	podman exec a ip route | grep -q '^default via 10.0.2.2 dev tap0'
+	expect 65520 podman exec a cat /sys/class/net/tap0/mtu
+	expect "nameserver 10.0.2.3" podman exec a grep -m 1 ^nameserver /etc/resolv.conf
+	wait_for 20 resolves name.example 192.0.2.1 podman exec a
+}
+
+slirp_options() {
+	slirped a:mtu=1400,cidr=10.3.0.0/24
+	expect 1400 podman exec a cat /sys/class/net/tap0/mtu
+	podman exec a ip -o address show tap0 | grep -q ' 10.3.0.100/24 '
+	reaches "$PEER4:$OUT_PORT" podman exec a
+	slirped b:enable_ipv6=true,outbound_addr="$HOST4"
+	wait_for 10 reaches "[$PEER6]:$OUT_PORT" podman exec b
+	[[ "$(podman exec b nettool peer "$PEER4:$OUT_PORT")" == "$HOST4":* ]]
+}
+
+slirp_loopback() {
+	slirped a
+	run podman exec a nettool connect -timeout 3s 10.0.2.2:7001
+	# shellcheck disable=SC2154 # set by run
+	[ "$output" != ok ]
+	slirped b:allow_host_loopback=true
+	reaches 10.0.2.2:7001 podman exec b
+}
+
+# slirp_ports HANDLER: published ports come with the container and go with it.
+slirp_ports() {
+	for _ in 1 2 3; do
+		slirped "a:port_handler=$1" -p 8080:80 -p 8080:80/udp -p 127.0.0.1:8081:80
+		reaches "$HOST4:8080" in_peer
+		reaches_udp "$HOST4:8080" in_peer
+		reaches 127.0.0.1:8081 as_user
+		refused "$HOST4:8081" in_peer
+		podman rm --force --time 0 a
+		refused "$HOST4:8080" in_peer
+	done
+}
+
+slirp_ends() {
+	slirped a -p 8080:80
+	podman stop --time 0 a
+	wait_for 3 no_pasta
+	podman start a
+	wait_for 5 reaches "$HOST4:8080" in_peer
+	podman kill a
+	wait_for 3 no_pasta
+}
