@@ -40,6 +40,7 @@ network_start() {
 # fails if something was left behind in the host namespace.
 network_stop() {
 	local result=0
+	[ -n "${TOPO_DIR-}" ] || return 0 # it has not come that far
 	if [ -e "$TOPO_DIR/guest" ]; then
 		guest_load
 		guest_stop || result=1

@@ -231,15 +231,10 @@ topo_peer_links() {
 # topo_congestion prints the congestion control that is really in force.
 topo_congestion() { in_host cat /proc/sys/net/ipv4/tcp_congestion_control; }
 
-# topo_inhabitants prints the PIDs of all processes in the host namespace.
+# topo_inhabitants prints the PIDs of all processes in the host namespace. The bracket of
+# net:[NUMBER] would begin a set.
 topo_inhabitants() {
-	local link pid
-	for link in /proc/[0-9]*/ns/net; do
-		if [ "$(readlink "$link" 2>/dev/null)" = "$TOPO_NET" ]; then
-			pid=${link#/proc/}
-			echo "${pid%%/*}"
-		fi
-	done
+	find /proc/[0-9]*/ns/net -maxdepth 0 -lname "${TOPO_NET/[/\\[}" -printf '%h\n' 2>/dev/null | cut -d / -f 3
 }
 
 # topo_stop ends everything recorded and removes the directory. The namespaces
