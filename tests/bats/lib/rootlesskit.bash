@@ -48,13 +48,21 @@ as_rootless() {
 	"$@"
 }
 
-# kit_start OPTIONS...: starts RootlessKit with a command that waits.
+# kit_start OPTIONS...: starts RootlessKit with a command that waits, in an /etc and a /run
+# that are its own.
 kit_start() {
 	STATE=$TOPO_DIR/state.$RANDOM
-	background as_rootless "$ROOTLESSKIT" --state-dir="$STATE" "$@" --copy-up=/etc --copy-up=/run sleep infinity \
-		>"$TOPO_DIR/kit.log" 2>&1
+	kit_start_in "$STATE" "$@" --copy-up=/etc --copy-up=/run
+}
+
+# kit_start_in STATE OPTIONS...: the same with these options only.
+kit_start_in() {
+	STATE=$1
+	shift
+	: >"$TOPO_DIR/kit.begin"
+	background as_rootless "$ROOTLESSKIT" --state-dir="$STATE" "$@" sleep infinity >"$TOPO_DIR/kit.log" 2>&1
 	KIT=$BG_PID
-	if ! wait_for 10 test -S "$STATE/api.sock"; then
+	if ! wait_for 10 test "$STATE/api.sock" -nt "$TOPO_DIR/kit.begin"; then
 		cat "$TOPO_DIR/kit.log" >&2
 		return 1
 	fi
