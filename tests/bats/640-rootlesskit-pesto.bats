@@ -78,15 +78,11 @@ kit() { kit_start --net=pasta --port-driver "$@"; }
 
 @test "pesto: the end of the command is the end of all" {
 	kit pesto
-	wait_for 5 command_runs
 	kill_and_wait KILL "$(command_runs)"
 	wait_for 5 gone "$KIT"
 	KIT=
 	wait_for 5 no_strays
 }
-
-# command_runs prints the PID of RootlessKit's command.
-command_runs() { pgrep -P "$CHILD" -x sleep; }
 
 @test "implicit: ports follow the services in the namespace" {
 	kit implicit --disable-host-loopback

@@ -67,7 +67,11 @@ kit_start_in() {
 		return 1
 	fi
 	CHILD=$(cat "$STATE/child_pid")
+	wait_for 5 command_runs # the child configures the interface after that
 }
+
+# command_runs prints the PID of RootlessKit's command.
+command_runs() { pgrep -P "$CHILD" -x sleep; }
 
 # kit_end ends RootlessKit: pasta follows, and the state is removed.
 kit_end() {
