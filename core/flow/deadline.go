@@ -1,5 +1,7 @@
 package flow
 
+import "github.com/pasta-net/pasta/core/sys"
+
 // Deadlines orders slots by time: a binary heap with positions, so that a slot
 // has at most one deadline, moved in O(log n). Times are loop nanoseconds.
 type Deadlines struct {
@@ -14,7 +16,9 @@ type entry struct {
 
 // NewDeadlines makes deadlines for slots 0 to capacity-1.
 func NewDeadlines(capacity int) *Deadlines {
-	return &Deadlines{heap: make([]entry, 0, capacity), pos: make([]uint32, capacity)}
+	d := &Deadlines{}
+	d.heap, d.pos = sys.Slab[entry](d, capacity)[:0], sys.Slab[uint32](d, capacity)
+	return d
 }
 
 // Next is the earliest deadline; ok is false if there is none.

@@ -1,5 +1,7 @@
 package flow
 
+import "github.com/pasta-net/pasta/core/sys"
+
 // None is no slot.
 const None = ^uint32(0)
 
@@ -28,12 +30,9 @@ func NewTable(capacity int) *Table {
 	for size < uint32(capacity) {
 		size <<= 1
 	}
-	return &Table{
-		secret:  NewSecret(),
-		mask:    size - 1,
-		buckets: make([]uint32, size),
-		slots:   make([]slot, capacity),
-	}
+	t := &Table{secret: NewSecret(), mask: size - 1}
+	t.buckets, t.slots = sys.Slab[uint32](t, int(size)), sys.Slab[slot](t, capacity)
+	return t
 }
 
 // Cap is the number of slots.

@@ -62,15 +62,16 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 	if idle <= 0 {
 		idle = defaultTimeout
 	}
-	return &Handler{
+	h := &Handler{
 		cfg: cfg, nat: nat, link: link, lp: lp, log: log,
 		binder:    hostsock.NewBinder(nat, log, "ICMP"),
 		table:     flow.NewTable(maxFlows),
 		deadlines: flow.NewDeadlines(maxFlows),
-		flows:     make([]state, maxFlows),
 		idle:      idle,
 		in:        sys.NewRecvBatch(recvSlots, recvLen),
 	}
+	h.flows = sys.Slab[state](h, maxFlows)
+	return h
 }
 
 // NextDeadline is when Expire is due on the loop's clock, or loop.NoDeadline.

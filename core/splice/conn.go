@@ -127,15 +127,13 @@ func resetClose(fd int) {
 	sys.Close(fd)
 }
 
-// slots hands out the numbers 0 to limit-1, used ones first: memory that belongs to
+// slots hands out the numbers from 0 to what unused has room for, used ones first: memory that belongs to
 // a slot is not touched before.
 type slots struct {
 	unused  []uint32
 	touched int // numbers handed out ever
 	used    int
 }
-
-func newSlots(limit int) slots { return slots{unused: make([]uint32, 0, limit)} }
 
 // take gives a number; ok is false if all are in use.
 func (s *slots) take() (i uint32, ok bool) {

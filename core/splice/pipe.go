@@ -38,8 +38,10 @@ type pipes struct {
 	large  int
 }
 
-func newPipes(limit int) pipes {
-	return pipes{all: make([]pipe, limit), unused: make([]uint32, 0, keepPipes), closed: make([]uint32, 0, limit)}
+func newPipes(owner *TCP, limit int) pipes {
+	return pipes{
+		all: sys.Slab[pipe](owner, limit), unused: make([]uint32, 0, keepPipes), closed: sys.Slab[uint32](owner, limit)[:0],
+	}
 }
 
 // take gives an empty pipe; ok is false if descriptors have run out.

@@ -10,7 +10,7 @@ import (
 func TestPipesAreBounded(t *testing.T) {
 	const limit = maxLarge + 5
 	before := descriptors(t)
-	p := newPipes(limit)
+	p := newPipes(&TCP{}, limit)
 	var taken []uint32
 	for range limit {
 		i, ok := p.take()
@@ -43,7 +43,7 @@ func TestPipesAreBounded(t *testing.T) {
 // TestSmallPipesGiveWay: where the user's pages were spent once, the pool does not
 // keep what it got then.
 func TestSmallPipesGiveWay(t *testing.T) {
-	p := newPipes(4)
+	p := newPipes(&TCP{}, 4)
 	p.large = maxLarge // as if so many were in use
 	small, _ := p.take()
 	another, _ := p.take()
@@ -64,7 +64,7 @@ func TestSmallPipesGiveWay(t *testing.T) {
 
 // TestPipesAreReused: what was used last is used next, so that its memory is warm.
 func TestPipesAreReused(t *testing.T) {
-	p := newPipes(2)
+	p := newPipes(&TCP{}, 2)
 	defer func() { p.close() }()
 	first, _ := p.take()
 	p.put(first)

@@ -19,10 +19,10 @@ type refused struct {
 	at    int64    // when they are asked again
 }
 
-func newRefused(o Options) refused {
+func newRefused(owner *TCP, o Options) refused {
 	r := refused{tries: uint16(int64(o.RetryFor) / retryPause), at: loop.NoDeadline}
 	if r.tries > 0 {
-		r.list = make([]uint32, 0, o.MaxFlows)
+		r.list = sys.Slab[uint32](owner, o.MaxFlows)[:0]
 	}
 	return r
 }

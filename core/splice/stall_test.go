@@ -135,7 +135,7 @@ func TestWithoutPipes(t *testing.T) {
 	client, server := e.pair(fwd.Host, "127.0.0.1")
 	e.h.pipes.close()
 	all := e.h.pipes
-	e.h.pipes = newPipes(0)
+	e.h.pipes = newPipes(&TCP{}, 0)
 	client.write([]byte("patience"))
 	e.quiet()
 	if e.h.NextDeadline() == loop.NoDeadline || e.h.Backlog() {

@@ -71,17 +71,13 @@ func NewTCP(lp *loop.Loop, sockets Sockets, o Options) *TCP {
 	}
 	h := &TCP{
 		loop: lp, sockets: sockets,
-		conns:   make([]conn, o.MaxFlows),
-		slots:   newSlots(o.MaxFlows),
-		pipes:   newPipes(2 * o.MaxFlows),
-		backlog: make([]uint32, 0, 2*o.MaxFlows), // see again
-		hungry:  make([]uint32, 0, 2*o.MaxFlows),
-		waiting: make([]uint32, 0, o.MaxFlows),
-		merging: make([]uint32, 0, 2*o.MaxFlows),
 		retryAt: loop.NoDeadline,
 		mergeAt: loop.NoDeadline,
-		refused: newRefused(o),
 	}
+	list := func(n int) []uint32 { return sys.Slab[uint32](h, n)[:0] }
+	h.conns, h.pipes = sys.Slab[conn](h, o.MaxFlows), newPipes(h, 2*o.MaxFlows)
+	h.slots.unused, h.waiting, h.refused = list(o.MaxFlows), list(o.MaxFlows), newRefused(h, o)
+	h.backlog, h.hungry, h.merging = list(2*o.MaxFlows), list(2*o.MaxFlows), list(2*o.MaxFlows)
 	return h
 }
 

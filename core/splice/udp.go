@@ -87,14 +87,13 @@ func NewUDP(lp *loop.Loop, pif fwd.Pif, sockets Sockets, o UDPOptions) *UDP {
 	h := &UDP{
 		loop: lp, pif: pif, sockets: sockets,
 		table:     flow.NewTable(o.MaxFlows),
-		flows:     make([]udpFlow, o.MaxFlows),
 		deadlines: flow.NewDeadlines(o.MaxFlows),
 		idle:      [2]time.Duration{orDefault(o.OneWay, 30*time.Second), orDefault(o.Stream, 120*time.Second)},
 		in:        sys.NewRecvBatch(udpSlots, udpLen),
 		out:       newRun(),
-		waiting:   newWaitingRoom(),
 		refused:   newRefusals(pif, sockets),
 	}
+	h.flows, h.waiting = sys.Slab[udpFlow](h, o.MaxFlows), newWaitingRoom(h)
 	return h
 }
 

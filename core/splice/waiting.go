@@ -1,5 +1,7 @@
 package splice
 
+import "github.com/pasta-net/pasta/core/sys"
+
 const (
 	// waitSlots datagrams, or as many bursts that the kernel put together, wait
 	// for sockets at most.
@@ -23,7 +25,9 @@ type waitingRoom struct {
 	n    int
 }
 
-func newWaitingRoom() waitingRoom { return waitingRoom{buf: make([]byte, waitSlots*udpLen)} }
+func newWaitingRoom(owner *UDP) waitingRoom {
+	return waitingRoom{buf: sys.Slab[byte](owner, waitSlots*udpLen)}
+}
 
 func (w *waitingRoom) len() int { return w.n }
 

@@ -37,9 +37,9 @@ func NewRecvBatch(slots, slotLen int) *RecvBatch {
 		iovs:    make([]unix.Iovec, slots),
 		names:   make([]SockAddr, slots),
 		control: make([]byte, slots*controlLen),
-		buf:     make([]byte, slots*(slotLen+slotSkew)),
 		slotLen: slotLen,
 	}
+	b.buf = Slab[byte](b, slots*(slotLen+slotSkew))
 	for i := range b.msgs {
 		b.iovs[i].Base = &b.slot(i)[0]
 		b.iovs[i].SetLen(slotLen)

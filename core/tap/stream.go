@@ -41,11 +41,10 @@ var _ Queue = (*Stream)(nil)
 func NewStream(fd int, prefix Prefix) *Stream {
 	// The kernel grants what net.core.wmem_max allows.
 	_ = sys.SetInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, streamOut)
-	return &Stream{
-		fd:  fd,
-		in:  frameReader{prefix: prefix, buf: make([]byte, streamIn)},
-		out: frameQueue{prefix: prefix, buf: make([]byte, streamOut)},
-	}
+	s := &Stream{fd: fd}
+	s.in = frameReader{prefix: prefix, buf: sys.Slab[byte](s, streamIn)}
+	s.out = frameQueue{prefix: prefix, buf: sys.Slab[byte](s, streamOut)}
+	return s
 }
 
 // FD implements Device.

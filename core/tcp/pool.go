@@ -1,6 +1,9 @@
 package tcp
 
-import "github.com/pasta-net/pasta/core/seqnum"
+import (
+	"github.com/pasta-net/pasta/core/seqnum"
+	"github.com/pasta-net/pasta/core/sys"
+)
 
 // chunkLen is the size of a chunk: one super-frame's payload fits.
 const chunkLen = 64 << 10
@@ -21,8 +24,8 @@ type chunk struct {
 	seq      seqnum.Value // of the first byte, in early data
 }
 
-func newPool(chunks int) pool {
-	p := pool{mem: make([]byte, chunks*chunkLen), meta: make([]chunk, chunks), left: chunks}
+func newPool(owner *Handler, chunks int) pool {
+	p := pool{mem: sys.Slab[byte](owner, chunks*chunkLen), meta: make([]chunk, chunks), left: chunks}
 	for i := range p.meta {
 		p.meta[i].next = uint16(i + 2)
 	}

@@ -112,15 +112,13 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 		cfg: cfg, nat: nat, link: link, loop: lp, log: log, splice: o.Splice,
 		binder:    hostsock.NewBinder(nat, log, "TCP"),
 		table:     flow.NewTable(o.MaxFlows),
-		conns:     make([]conn, o.MaxFlows),
 		deadlines: flow.NewDeadlines(o.MaxFlows),
-		pool:      newPool(o.HeldChunks),
-		dirty:     make([]uint32, 0, o.MaxFlows),
-		backlog:   make([]uint32, 0, o.MaxFlows),
 		stalled:   make([]uint32, 0, maxStalled),
 		writing:   flow.None,
 		out:       sys.NewIovecs(maxBatch),
 	}
+	h.conns, h.pool = sys.Slab[conn](h, o.MaxFlows), newPool(h, o.HeldChunks)
+	h.dirty, h.backlog = sys.Slab[uint32](h, o.MaxFlows)[:0], sys.Slab[uint32](h, o.MaxFlows)[:0]
 	h.syn = newSynTimers(&cfg.Timeouts)
 	if h.rtoMax = int64(cfg.Timeouts.TCPRTOMax); h.rtoMax == 0 {
 		h.rtoMax = rtoMaxDefault
@@ -128,7 +126,7 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 	if o.noPeekOff || !sys.HavePeekOff() {
 		h.skipLen = maxInFlight
 	}
-	h.peekBuf = make([]byte, h.skipLen+peekLen)
+	h.peekBuf = sys.Slab[byte](h, h.skipLen+peekLen)
 	return h
 }
 

@@ -96,7 +96,6 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 		hostSide:  flow.NewTable(maxFlows),
 		deadlines: flow.NewDeadlines(maxFlows),
 		strangers: flow.NewDeadlines(maxFlows),
-		flows:     make([]state, maxFlows),
 		recent:    flow.None,
 		pending:   make([]datagram, 0, maxPending),
 		dirty:     make([]uint32, 0, maxPending),
@@ -106,6 +105,7 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 		in:        sys.NewRecvBatch(recvSlots, recvLen),
 		inErr:     sys.NewRecvBatch(errSlots, errLen),
 	}
+	h.flows = sys.Slab[state](h, maxFlows)
 	h.gather.init()
 	h.paced, h.pollAt = make([]pacedSocket, 0, maxPaced), loop.NoDeadline
 	h.idle[0] = orDefault(cfg.Timeouts.UDP, defaultTimeout)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -18,7 +19,11 @@ func ServeHub(h *service.Hub) (exit int) {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	log, queue := newLogger(h.Level, time.Now(), []sink{stderrSink{}})
 	defer queue.flush()
-	if err := h.Serve(func(g *service.Guest) error { return attach(g, log) }, log); err != nil {
+	serve := func(g *service.Guest) error {
+		defer runtime.GC() // the memory of its data path goes back to the kernel
+		return attach(g, log)
+	}
+	if err := h.Serve(serve, log); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

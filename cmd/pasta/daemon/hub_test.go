@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -74,6 +75,57 @@ func ping(t *testing.T, far *os.File) {
 	if _, err := io.ReadFull(far, make([]byte, 4+minFrame)); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestHubMemory: idle guests need little, those that come after others, too. One data
+// path has 90 MB of tables and buffers.
+func TestHubMemory(t *testing.T) {
+	const guests, rounds = 32, 3
+	most := guests << 10 // kB in all
+	if raceEnabled {     // which has memory of its own
+		most *= 4
+	}
+	before, peak := residentKB(t), 0
+	serve := func(attach service.Attach, _ *slog.Logger) error {
+		for range rounds {
+			ended := make(chan error, guests)
+			var far []*os.File
+			for range guests {
+				g, f := streamGuest(t)
+				far = append(far, f)
+				go func() { ended <- attach(g) }()
+				ping(t, f)
+			}
+			peak = max(peak, residentKB(t))
+			for _, f := range far {
+				f.Close()
+				<-ended
+			}
+		}
+		return nil
+	}
+	ServeHub(&service.Hub{Level: slog.LevelError, Serve: serve})
+	if grown := peak - before; grown > most {
+		t.Errorf("%d guests took %d kB of memory, want at most %d", guests, grown, most)
+	} else {
+		t.Logf("%d kB", grown)
+	}
+}
+
+// residentKB is the memory of this process that is there, in kB.
+func residentKB(t *testing.T) (kB int) {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kB); n == 1 {
+			return kB
+		}
+	}
+	t.Fatal("no VmRSS")
+	return 0
 }
 
 func TestHubThatEnds(t *testing.T) {
