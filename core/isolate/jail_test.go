@@ -17,7 +17,7 @@ import (
 func TestJail(t *testing.T) {
 	needsAllThreads(t)
 	// Not below /tmp, which the jail covers.
-	outside, err := os.MkdirTemp("/var/tmp", "jail")
+	outside, err := os.MkdirTemp("/var/tmp", "jail") //nolint:usetesting // it gives a place below /tmp
 	if err != nil {
 		t.Fatal(err)
 	}
