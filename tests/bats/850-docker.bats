@@ -62,6 +62,7 @@ teardown() { docker_clean; }
 	wait_for 5 reaches "$HOST4:8090" in_peer
 	wait_for 5 reaches 127.0.0.1:8081 as_user
 	reaches 127.0.0.1:8080 as_user
+	[[ "$(in_peer nettool peer "$HOST4:8080")" == "$GATEWAY4":* ]]
 	docker rm --force one
 	wait_for 5 refused "$HOST4:8080" in_peer
 }

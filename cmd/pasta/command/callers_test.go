@@ -3,83 +3,13 @@ package command
 import (
 	"errors"
 	"io"
-	"net/netip"
 	"strings"
 	"testing"
 
 	"github.com/pasta-net/pasta/cmd/pasta/daemon"
 )
 
-// The command lines of podman.md and rootlesskit.md section 2, word by word.
-
-const podmanNetns = "/run/user/1000/netns/netns-3c0f1e5a-9a6c-4f29-b5a8-6f2b9c0d1e2f"
-
-func TestPodmanWithPorts(t *testing.T) {
-	args := strings.Fields("--config-net -t 10.66.0.2/5001-5001:5001-5001 -u ::1/5353-5353:53-53 " +
-		"--dns-forward 169.254.1.1 -T none -U none --no-map-gw --quiet --netns " + podmanNetns +
-		" --map-guest-addr 169.254.1.2")
-	checkOptions(t, args, wanted(podmanDefaults))
-	checkForwards(t, args, []string{"TCP [10.66.0.2]:5001  =>  5001 ", "UDP [::1]:5353  =>  53 "})
-}
-
-// podmanDefaults is what Podman 5.3 and later asks for in every case.
-func podmanDefaults(o *daemon.Options) {
-	o.Foreground, o.Level = false, daemon.LevelQuiet
-	o.Target = daemon.Target{Netns: podmanNetns, NetnsOnly: true}
-	o.Net.ConfigNet, o.Net.NoMapGW = true, true
-	o.Net.DNSForward4, o.Net.MapGuestAddr4 = addr("169.254.1.1"), addr("169.254.1.2")
-}
-
-func TestPodmanVersions(t *testing.T) {
-	none := " -t none -u none -T none -U none --no-map-gw"
-	tests := []struct {
-		name, args string
-		want       func(o *daemon.Options)
-	}{
-		{"4.4", "--config-net" + none + " --netns " + podmanNetns, func(o *daemon.Options) {
-			podmanDefaults(o)
-			o.Level, o.Net.DNSForward4, o.Net.MapGuestAddr4 = daemon.LevelDefault, netip.Addr{}, netip.Addr{}
-		}},
-		{
-			"5.0", "--config-net --dns-forward 169.254.0.1" + none + " --quiet --netns " + podmanNetns,
-			func(o *daemon.Options) {
-				podmanDefaults(o)
-				o.Net.DNSForward4, o.Net.MapGuestAddr4 = addr("169.254.0.1"), netip.Addr{}
-			},
-		},
-		{"5.3 to 5.8", "--config-net --dns-forward 169.254.1.1" + none + " --quiet --netns " + podmanNetns +
-			" --map-guest-addr 169.254.1.2", podmanDefaults},
-		{
-			"bridge", "--config-net --pid /run/user/1000/containers/networks/rootless-netns/rootless-netns-conn.pid" +
-				" --dns-forward 169.254.1.1" + none + " --quiet --netns " + podmanNetns + " --map-guest-addr 169.254.1.2",
-			func(o *daemon.Options) {
-				podmanDefaults(o)
-				o.PIDFile = "/run/user/1000/containers/networks/rootless-netns/rootless-netns-conn.pid"
-			},
-		},
-		{
-			"user options", "--config-net -a 192.0.2.7 -g 192.0.2.1 -n 24 -m 1280 -4 -I eth7 --pid /tmp/p --debug" +
-				" --dns-forward 169.254.1.1" + none + " --netns " + podmanNetns + " --map-guest-addr 169.254.1.2",
-			func(o *daemon.Options) {
-				podmanDefaults(o)
-				o.Level, o.PIDFile = daemon.LevelDebug, "/tmp/p"
-				o.Net.Address4, o.Net.Gateway4, o.Net.PrefixLen4 = addr("192.0.2.7"), addr("192.0.2.1"), 24
-				o.Net.MTU, o.Net.V6, o.Net.NsIfName = 1280, false, "eth7"
-			},
-		},
-		{
-			"port with interface", "--config-net --tcp-ports 10.66.0.2%eth0/5001:5001 --udp-ports ::1%lo/5002:5002" +
-				" --dns-forward 169.254.1.1 -T none -U none --no-map-gw --quiet --netns " + podmanNetns +
-				" --map-guest-addr 169.254.1.2",
-			podmanDefaults,
-		},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			checkOptions(t, strings.Fields(tt.args), wanted(tt.want))
-		})
-	}
-}
+// The command lines of rootlesskit.md section 2, word by word.
 
 const rootlessKitNet = " --address=10.0.2.100 --netmask=24 --gateway=10.0.2.2 --dns-forward=10.0.2.3"
 
