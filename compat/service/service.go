@@ -82,6 +82,8 @@ type Engine interface {
 	// SetDNSHosts replaces the resolvers behind Family.DNSForward; an invalid
 	// address: there is none.
 	SetDNSHosts(v4, v6 netip.Addr) error
+	// Wake has the loop do a turn: the link got frames to send from elsewhere.
+	Wake()
 }
 
 // HubRunner serves the guests of h and returns the exit status of the process. It
@@ -110,9 +112,9 @@ type Guest struct {
 	Link   Link
 	// Stations are who has which address on the link; nil: we have all.
 	Stations neigh.Stations
-	// Started is called before the first frame, with what wakes the guest's loop up;
-	// nil: nobody needs that.
-	Started func(wake func())
+	// Started is called before the first frame, and may not wait for the engine, which
+	// does not run yet; nil: nobody needs it.
+	Started func(Engine)
 }
 
 // NewServer makes a server, with the rights of the start: it opens files and binds

@@ -1,6 +1,7 @@
 package vpnkit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/pasta-net/pasta/compat/getopt"
 	"github.com/pasta-net/pasta/compat/service"
+	"github.com/pasta-net/pasta/netcfg/resolv"
 )
 
 // exitUsage is the status after an error on the command line.
@@ -71,7 +73,9 @@ func (s *settings) hub() *service.Hub {
 			return err
 		}
 		defer l.Close()
-		return newServer(s, attach, log).serve(l)
+		server := newServer(s, attach, log)
+		server.resolver.follow(context.Background(), resolv.Path)
+		return server.serve(l)
 	}
 	return h
 }

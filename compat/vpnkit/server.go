@@ -6,13 +6,11 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/netip"
 	"syscall"
 	"time"
 
 	"github.com/pasta-net/pasta/compat/service"
 	"github.com/pasta-net/pasta/core/tap"
-	"github.com/pasta-net/pasta/netcfg/resolv"
 )
 
 const (
@@ -38,15 +36,14 @@ type server struct {
 	log      *slog.Logger
 	// shaking and links count connections.
 	shaking, links chan struct{}
-	// resolvConf is where the host's resolvers are found.
-	resolvConf string
+	resolver       *resolver
 }
 
 func newServer(s *settings, attach service.Attach, log *slog.Logger) *server {
 	return &server{
 		settings: s, guests: newGuests(&s.network), lan: newLAN(s.network.serverMAC), attach: attach, log: log,
 		shaking: make(chan struct{}, maxShaking), links: make(chan struct{}, maxLinks),
-		resolvConf: resolv.Path,
+		resolver: newResolver(log),
 	}
 }
 
@@ -179,23 +176,18 @@ func (s *server) link(fd int, g guest) {
 	p := s.lan.join(tap.NewStream(fd, tap.PrefixLE16), g.mac, s.settings.network.mtu)
 	defer s.lan.leave(p)
 	log.Info("client connected")
+	host := s.resolver.current()
+	defer s.resolver.ended(p)
 	err := s.attach(&service.Guest{
-		Config: s.settings.config(g, s.resolver()), Link: service.Link{Device: p, GuestMAC: g.mac},
-		Stations: s.guests, Started: func(wake func()) { p.wake = wake },
+		Config: s.settings.config(g, host), Link: service.Link{Device: p, GuestMAC: g.mac},
+		Stations: s.guests, Started: func(e service.Engine) {
+			p.wake = e.Wake
+			s.resolver.started(p, e, host)
+		},
 	})
 	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
 		log.Info("client disconnected")
 		return
 	}
 	log.Warn("connection ended", "err", err)
-}
-
-// resolver is the host's first one; invalid if it has none.
-func (s *server) resolver() netip.Addr {
-	conf, err := resolv.Read(s.resolvConf)
-	if err != nil || len(conf.Servers) == 0 {
-		s.log.Warn("the host has no resolver: only the names of this network are known", "err", err)
-		return netip.Addr{}
-	}
-	return conf.Servers[0]
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/pasta-net/pasta/compat/service"
 	"github.com/pasta-net/pasta/core/coretest"
 	"github.com/pasta-net/pasta/core/engine"
+	"github.com/pasta-net/pasta/netcfg/resolv"
 )
 
 // testServer serves clients at path, with data paths as the program's, until the end
@@ -39,10 +41,7 @@ func startServer(t *testing.T, change func(*settings)) *testServer {
 		t.Fatal(err)
 	}
 	s.server = newServer(settings, s.run, slog.New(slog.DiscardHandler))
-	s.resolvConf = filepath.Join(t.TempDir(), "resolv.conf")
-	if err := os.WriteFile(s.resolvConf, []byte("nameserver 127.0.0.1\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	s.resolver.set(resolv.Conf{Servers: []netip.Addr{addr("127.0.0.1")}})
 	ended := make(chan error)
 	go func() { ended <- s.serve(l) }()
 	t.Cleanup(func() {
@@ -64,7 +63,7 @@ func (s *testServer) run(g *service.Guest) error {
 		return err
 	}
 	defer e.Close()
-	g.Started(e.Wake)
+	g.Started(e)
 	return e.Run()
 }
 

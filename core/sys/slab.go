@@ -39,19 +39,17 @@ func Slab[T, O any](owner *O, n int) []T {
 
 // hasPointers tells whether the garbage collector would have to look into a T.
 func hasPointers(t reflect.Type) bool {
-	switch t.Kind() {
-	case reflect.Array:
+	kind := t.Kind()
+	if kind == reflect.Array {
 		return t.Len() > 0 && hasPointers(t.Elem())
-	case reflect.Struct:
-		for i := range t.NumField() {
-			if hasPointers(t.Field(i).Type) {
-				return true
-			}
-		}
-		return false
-	case reflect.Bool, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
-		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Float32, reflect.Float64:
-		return false
 	}
-	return true
+	if kind != reflect.Struct {
+		return kind < reflect.Bool || kind > reflect.Complex128 // what is between are numbers
+	}
+	for i := range t.NumField() {
+		if hasPointers(t.Field(i).Type) {
+			return true
+		}
+	}
+	return false
 }

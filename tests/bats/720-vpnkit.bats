@@ -132,6 +132,17 @@ lookup_status() { within dig +tries=1 +timeout=5 "$@" | sed -n 's/.*status: \([A
 	expect "$PEER4" lookup +tcp some.example
 }
 
+@test "a resolver of the host that speaks IPv6 only" {
+	background in_peer "$NETTOOL" dns-serve "[$GATEWAY6]:53" "$PEER4"
+	wait_for 5 in_host dig +short +tries=1 +timeout=1 "@$GATEWAY6" any.example
+	echo "nameserver $GATEWAY6" >"$TOPO_DIR/resolv.conf"
+	kit
+	expect "$PEER4" lookup some.example
+	expect "$PEER4" lookup +tcp some.example
+	kit_end
+	echo "nameserver $GATEWAY4" >"$TOPO_DIR/resolv.conf"
+}
+
 @test "a published port" {
 	kit --disable-host-loopback
 	serve in_child "$VPNKIT_GUEST:80"

@@ -39,7 +39,7 @@ func attach(g *service.Guest, log *slog.Logger) error {
 	}
 	defer r.Close()
 	if g.Started != nil {
-		g.Started(r.Wake)
+		g.Started(r.Engine)
 	}
 	return r.Run()
 }

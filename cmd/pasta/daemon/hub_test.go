@@ -34,7 +34,7 @@ func streamGuest(t *testing.T) (*service.Guest, *os.File) {
 
 // TestHub: guests are served side by side, and one that goes does not end the others.
 func TestHub(t *testing.T) {
-	var woken func()
+	var stopped service.Engine
 	serve := func(attach service.Attach, log *slog.Logger) error {
 		if log == nil {
 			t.Error("no log")
@@ -42,7 +42,7 @@ func TestHub(t *testing.T) {
 		ended := make(chan error, 2)
 		first, far1 := streamGuest(t)
 		second, far2 := streamGuest(t)
-		first.Started = func(wake func()) { woken = wake }
+		first.Started = func(e service.Engine) { stopped = e }
 		for _, g := range []*service.Guest{first, second} {
 			go func() { ended <- attach(g) }()
 		}
@@ -61,7 +61,7 @@ func TestHub(t *testing.T) {
 	if exit != 1 || strings.TrimSpace(stderr) != "no more guests" {
 		t.Errorf("status %d, %q", exit, stderr)
 	}
-	woken() // after the end, for nothing
+	stopped.Wake() // after the end, for nothing
 }
 
 // ping has one echo request answered.
