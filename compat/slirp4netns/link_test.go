@@ -6,10 +6,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/pasta-net/pasta/core/isolate"
 	"github.com/pasta-net/pasta/core/sys"
 	"github.com/pasta-net/pasta/core/tap"
 	"github.com/pasta-net/pasta/netcfg/attach"
@@ -156,5 +158,22 @@ func TestVisible(t *testing.T) {
 	got := visible()
 	if len(got) < 2 || strings.Join(got[:2], " ") != "/etc /run" {
 		t.Errorf("visible in the sandbox: %q", got)
+	}
+}
+
+func TestFollowParent(t *testing.T) {
+	for value, ok := range map[string]bool{
+		"": true, sandboxSelf: true, strconv.Itoa(os.Getppid()): true, strconv.Itoa(os.Getpid()): false,
+	} {
+		t.Setenv(sandboxEnv, value)
+		if err := followParent(); (err == nil) != ok {
+			t.Errorf("started by %q: %v, want success %v", value, err, ok)
+		}
+		if insideSandbox() != (value != "") {
+			t.Errorf("%q counts as inside: %v", value, insideSandbox())
+		}
+	}
+	if err := isolate.DieWith(0); err != nil {
+		t.Error(err)
 	}
 }

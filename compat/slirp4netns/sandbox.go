@@ -6,6 +6,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -17,12 +18,12 @@ import (
 // selfExe is this program, whatever happens to its file.
 const selfExe = "/proc/self/exe"
 
-// sandboxEnv marks a process in a mount namespace of its own: "self" the one that the
-// caller started, "child" one that does its work in another user namespace.
+// sandboxEnv marks a process in a mount namespace of its own: sandboxSelf is the one that
+// the caller started; otherwise it does the work of that process, whose ID it is, in
+// another user namespace.
 const (
-	sandboxEnv   = "_PASTA_SLIRP4NETNS"
-	sandboxSelf  = "self"
-	sandboxChild = "child"
+	sandboxEnv  = "_PASTA_SLIRP4NETNS"
+	sandboxSelf = "self"
 )
 
 // sandboxFailed ends the errors of making the sandbox.
@@ -35,6 +36,7 @@ func insideSandbox() bool { return os.Getenv(sandboxEnv) != "" }
 // others have the rights for that in the user namespace of the target only, which
 // takes a child: this process waits for it then, and gives its exit status.
 func enterSandbox(s *settings) (exit int, err error) {
+	runtime.LockOSThread() // whose namespace becomes the program's, and whose end is the child's
 	if os.Geteuid() == 0 {
 		return 1, becomeSandboxed()
 	}
@@ -54,7 +56,7 @@ func enterSandbox(s *settings) (exit int, err error) {
 		}
 	}
 	pid, err := sys.ForkExec(sys.ForkSpec{
-		Path: selfExe, Argv: os.Args, Env: append(os.Environ(), sandboxEnv+"="+sandboxChild),
+		Path: selfExe, Argv: os.Args, Env: append(os.Environ(), sandboxEnv+"="+strconv.Itoa(os.Getpid())),
 		UserNS: int(user.Fd()), Namespaces: syscall.CLONE_NEWNS, Files: fds,
 	})
 	if err != nil {
@@ -69,7 +71,6 @@ func enterSandbox(s *settings) (exit int, err error) {
 // becomeSandboxed executes the program in a new mount namespace. It returns errors
 // only.
 func becomeSandboxed() error {
-	runtime.LockOSThread() // the namespace is that of the thread that executes
 	if err := syscall.Unshare(syscall.CLONE_NEWNS); err != nil {
 		return textError("unshare(CLONE_NEWNS): " + sys.Reason(err) + sandboxFailed)
 	}
@@ -96,12 +97,20 @@ func await(pid int) (exit int) {
 	}
 }
 
-// followParent ties a child to the process that the caller started.
+// followParent ties a child to the process that the caller started, which may be gone
+// already.
 func followParent() error {
-	if os.Getenv(sandboxEnv) != sandboxChild {
-		return nil
+	parent, err := strconv.Atoi(os.Getenv(sandboxEnv))
+	if err != nil {
+		return nil // this is that process
 	}
-	return isolate.DieWith(syscall.SIGKILL)
+	if err := isolate.DieWith(syscall.SIGKILL); err != nil {
+		return err
+	}
+	if os.Getppid() != parent {
+		return textError("parent failed")
+	}
+	return nil
 }
 
 // confine gives up what --enable-sandbox and --enable-seccomp say.

@@ -124,3 +124,39 @@ func TestRefusalTellsTheServerOnly(t *testing.T) {
 		t.Errorf("options (-want +got):\n%s", diff)
 	}
 }
+
+// FuzzPool: whatever a client asks for, it gets an address of the pool or a refusal, and
+// nobody gets one that another has.
+func FuzzPool(f *testing.F) {
+	for _, s := range seeds4(f) {
+		f.Add(s.msg, s.msg)
+	}
+	f.Add(message4(f, discover), message4(f, request+"3204 0a00020f"))
+	f.Add(message4(f, request), message4(f, "350107"))
+	f.Fuzz(func(t *testing.T, one, two []byte) {
+		fix := newFixture(t, poolConfig())
+		fix.pool.now = func() time.Time { return time.Unix(0, 0) }
+		for _, msg := range [][]byte{one, two} {
+			if len(msg) > 65000 {
+				return
+			}
+			fix.ask4(t, msg)
+			frames := fix.dev.Take(t)
+			if len(frames) > 1 {
+				t.Fatalf("%d answers", len(frames))
+			}
+			for _, frame := range frames {
+				addr := packet.AddrFrom4([4]byte(frame.UDP(t).Payload()[offYiaddr:]))
+				if _, ok := fix.pool.index(addr); !ok && !addr.IsUnspecified() {
+					t.Errorf("leases %v", addr.Netip())
+				}
+			}
+		}
+		taken := map[packet.MAC]int{}
+		for _, l := range fix.pool.leases {
+			if taken[l.mac]++; taken[l.mac] > 1 && l.mac != (packet.MAC{}) {
+				t.Errorf("%x has several addresses", l.mac)
+			}
+		}
+	})
+}
