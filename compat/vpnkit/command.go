@@ -12,6 +12,7 @@ import (
 
 	"github.com/pasta-net/pasta/compat/getopt"
 	"github.com/pasta-net/pasta/compat/service"
+	"github.com/pasta-net/pasta/core/isolate"
 	"github.com/pasta-net/pasta/netcfg/resolv"
 )
 
@@ -73,6 +74,9 @@ func (s *settings) hub() *service.Hub {
 			return err
 		}
 		defer l.Close()
+		if err := isolate.FilterCalls(); err != nil {
+			log.Warn("run without a filter", "err", err)
+		}
 		server := newServer(s, attach, log)
 		server.resolver.follow(context.Background(), resolv.Path)
 		return server.serve(l)

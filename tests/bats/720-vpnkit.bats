@@ -39,10 +39,7 @@ page_start() {
 kit() { kit_start --net=vpnkit --vpnkit-binary="$TOPO_DIR/path/vpnkit" --port-driver=builtin "$@"; }
 
 # kit1 OPTIONS...: the same with the older release.
-kit1() {
-	ROOTLESSKIT=$ROOTLESSKIT1
-	kit "$@"
-}
+kit1() { KIT_BINARY=$ROOTLESSKIT1 kit "$@"; }
 
 # within CMD...: in all namespaces of RootlessKit's command.
 within() { as_rootless nsenter -t "$CHILD" -U -n -m --preserve-credentials -- "$@"; }
@@ -253,4 +250,19 @@ socket_only() {
 	expect 600 stat -c %a "$KIT_SOCKET"
 	kill_and_wait TERM "$VPNKIT"
 	[ -S "$KIT_SOCKET" ]
+}
+
+@test "vpnkit gives up what it does not need" {
+	socket_only
+	expect "NoNewPrivs:	1" grep NoNewPrivs "/proc/$VPNKIT/status"
+	expect "Seccomp:	2" grep Seccomp: "/proc/$VPNKIT/status"
+	kill_and_wait TERM "$VPNKIT"
+}
+
+@test "docs/compat/vpnkit.md has every option" {
+	local option
+	for option in $(as_rootless vpnkit --help | grep -o -e '^ *--[a-z-]*'); do
+		echo "$option"
+		grep -q -e "^| .*\`${option}[\` ]" "$REPO/docs/compat/vpnkit.md"
+	done
 }

@@ -60,7 +60,7 @@ kit_start_in() {
 	STATE=$1
 	shift
 	: >"$TOPO_DIR/kit.begin"
-	background as_rootless "$ROOTLESSKIT" --state-dir="$STATE" "$@" sleep infinity >"$TOPO_DIR/kit.log" 2>&1
+	background as_rootless "${KIT_BINARY:-$ROOTLESSKIT}" --state-dir="$STATE" "$@" sleep infinity >"$TOPO_DIR/kit.log" 2>&1
 	KIT=$BG_PID
 	if ! wait_for 10 test "$STATE/api.sock" -nt "$TOPO_DIR/kit.begin"; then
 		cat "$TOPO_DIR/kit.log" >&2
