@@ -2,12 +2,29 @@ package portfwd
 
 import (
 	"fmt"
+	"math"
 	"syscall"
 )
 
-// spareDescriptors are those left for connections and for everything else besides
-// listeners; with fewer, forwarded ports would be of no use.
-const spareDescriptors = 256
+const (
+	// spareDescriptors are those that a limit should have besides listeners: for
+	// connections, and for what the process has open itself.
+	spareDescriptors = 256
+	// reserved of them are never given to listeners, so that neither specifications nor
+	// services that come and go can leave connections and control sockets with none.
+	reserved = 192
+)
+
+// maxListenerFD is the lowest descriptor that a listener may not have: the kernel gives
+// the lowest that is free, so all above are still to be had. Of a low limit, listeners
+// may have three quarters.
+func maxListenerFD() int {
+	var l syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
+		return math.MaxInt
+	}
+	return int(min(l.Cur-min(reserved, l.Cur/4), math.MaxInt))
+}
 
 // LimitError is a set of rules that needs more sockets than the process may open.
 type LimitError struct {

@@ -50,8 +50,10 @@ type binding struct {
 	v4, v6 bool
 	// freeBind allows an address that the host does not have.
 	freeBind bool
-	// lingering are ports shared with UDP flows that outlived a listener; nil: none.
-	lingering *PortSet
+	// shared are ports that UDP flows use which outlived a listener, and nobody else.
+	shared *PortSet
+	// maxFD is the lowest descriptor that the socket may not have.
+	maxFD int
 }
 
 // addr gives the address to bind and whether the socket serves both families.
@@ -81,6 +83,10 @@ func (b *binding) open() (fd int, err error) {
 	fd, errno := sys.Socket(family, typ, 0)
 	if errno != 0 {
 		return -1, errno
+	}
+	if fd >= b.maxFD {
+		sys.Close(fd)
+		return -1, syscall.EMFILE
 	}
 	if errno := b.setOptions(fd, family, dual); errno != 0 {
 		sys.Close(fd)
@@ -136,7 +142,7 @@ func setReuse(fd, on int) syscall.Errno {
 // start binds, and listens for TCP.
 func (b *binding) start(fd int, addr sys.SockAddr) syscall.Errno {
 	errno := sys.Bind(fd, &addr)
-	if errno == syscall.EADDRINUSE && b.lingering != nil && b.lingering.Has(b.port) {
+	if errno == syscall.EADDRINUSE && b.shared != nil && b.shared.Has(b.port) {
 		if errno = setReuse(fd, 1); errno == 0 {
 			errno = sys.Bind(fd, &addr)
 			_ = setReuse(fd, 0) // others may not share it

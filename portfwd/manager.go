@@ -128,11 +128,11 @@ func (m *Manager) Start(rules Rules) ([]config.Listener, error) {
 // auto rule follows services that come and go, and so never does.
 func fatal(g *group, failed *ListenError, rules Rules) error {
 	switch {
-	case failed == nil:
+	case failed == nil || g.rule.Auto:
 		return nil
 	case outOfDescriptors(failed.Err):
 		return limitError(rules, failed)
-	case g.rule.Auto || g.rule.BestEffort && g.open > 0:
+	case g.rule.BestEffort && g.open > 0:
 		return nil
 	}
 	return failed
@@ -233,9 +233,9 @@ func (m *Manager) serve(g *group) error {
 
 // fill opens what g misses, in the namespace that its sockets belong in.
 func (m *Manager) fill(g *group, strict bool) (list []config.Listener, failed *ListenError) {
-	b := binding{v4: m.o.V4, v6: m.o.V6, freeBind: m.o.FreeBind && g.pif == fwd.Host}
+	b := binding{v4: m.o.V4, v6: m.o.V6, freeBind: m.o.FreeBind && g.pif == fwd.Host, maxFD: maxListenerFD()}
 	if g.rule.Proto == fwd.UDP {
-		b.lingering = &m.lingering[g.pif]
+		b.shared = m.shared(g)
 	}
 	strict = strict && !g.rule.BestEffort && !g.rule.Auto
 	if g.pif == fwd.Host {
