@@ -87,6 +87,8 @@ type Family struct {
 	DNSHost netip.Addr
 	// Own lists addresses of our own on the link, at most fwd.MaxOwn: echo
 	// requests to them are answered here, and what no mapping covers goes nowhere.
+	// With Own nobody answers for other addresses of the link, so clients that have
+	// such are shown as the gateway.
 	Own []netip.Addr
 	// Closed are those of Own that tell so who addresses them in vain: that the
 	// network is unreachable. The others are silent.

@@ -20,7 +20,7 @@ func (c *Config) Map() *fwd.Map {
 }
 
 func (f *Family) familyMap() fwd.FamilyMap {
-	return fwd.FamilyMap{
+	m := fwd.FamilyMap{
 		Guest:            packet.AddrFrom(f.Guest),
 		Our:              packet.AddrFrom(f.Our),
 		Gateway:          packet.AddrFrom(f.Gateway),
@@ -37,6 +37,13 @@ func (f *Family) familyMap() fwd.FamilyMap {
 		Scope:            f.Scope,
 		Enabled:          f.Enabled,
 	}
+	if len(f.Own) > 0 && f.PrefixLen > 0 {
+		m.Link, m.LinkBits = m.Gateway, f.PrefixLen
+		if m.Link.Is4() {
+			m.LinkBits += 96
+		}
+	}
+	return m
 }
 
 // addrs converts at most fwd.MaxOwn addresses.

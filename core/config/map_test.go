@@ -15,7 +15,7 @@ func TestMapCarriesEveryField(t *testing.T) {
 		V4: Family{
 			Enabled: true, Guest: a(1), Gateway: a(2), Our: a(3), MapHostLoopback: a(4), MapGuestAddr: a(5),
 			DNSForward: a(6), DNSHost: a(7), Outbound: a(8), OutboundIf: "eth0", Scope: 9,
-			Own: []netip.Addr{a(10), a(11)}, Closed: []netip.Addr{a(12)}, DNSAllPorts: true, OutboundLoopback: true,
+			PrefixLen: 24, Own: []netip.Addr{a(10), a(11)}, Closed: []netip.Addr{a(12)}, DNSAllPorts: true, OutboundLoopback: true,
 		},
 		OurLinkLocal: netip.MustParseAddr("fe80::1"),
 		Bypass:       fwd.Bypass{Inbound: true, SameLoopback: true, Only: true},
@@ -25,7 +25,7 @@ func TestMapCarriesEveryField(t *testing.T) {
 		V4: fwd.FamilyMap{
 			Enabled: true, Guest: m(1), Gateway: m(2), Our: m(3), MapHostLoopback: m(4), MapGuestAddr: m(5),
 			DNSForward: m(6), DNSHost: m(7), Outbound: m(8), OutboundIf: "eth0", Scope: 9,
-			Own: fwd.Addrs{m(10), m(11)}, Closed: fwd.Addrs{m(12)}, DNSAllPorts: true, OutboundLoopback: true,
+			Link: m(2), LinkBits: 96 + 24, Own: fwd.Addrs{m(10), m(11)}, Closed: fwd.Addrs{m(12)}, DNSAllPorts: true, OutboundLoopback: true,
 		},
 		OurLinkLocal: packet.AddrFrom(netip.MustParseAddr("fe80::1")),
 		Bypass:       fwd.Bypass{Inbound: true, SameLoopback: true, Only: true},

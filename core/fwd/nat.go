@@ -1,6 +1,10 @@
 package fwd
 
-import "github.com/pasta-net/pasta/core/packet"
+import (
+	"slices"
+
+	"github.com/pasta-net/pasta/core/packet"
+)
 
 // Ports whose traffic to the DNS forward address goes to the host's resolver:
 // DNS (RFC 1035) and DNS over TLS (RFC 7858).
@@ -23,6 +27,10 @@ type FamilyMap struct {
 	// Outbound and OutboundIf bind the host's sockets of outbound flows.
 	Outbound   packet.Addr
 	OutboundIf string
+	// Link and LinkBits are the network of the link, if nobody answers there for
+	// other addresses than Own; LinkBits counts as for IPv6.
+	Link     packet.Addr
+	LinkBits int
 	// DNSAllPorts, OutboundLoopback: see config.Family.
 	DNSAllPorts, OutboundLoopback bool
 	// Scope is the index of the host interface on which link-local
@@ -157,7 +165,19 @@ func (m *Map) GuestSource(client packet.Addr) (src packet.Addr, ok bool) {
 
 // unusable tells whether the guest takes a for itself or for nobody.
 func (m *Map) unusable(a packet.Addr) bool {
-	return !ValidSource(a) || a == m.Family(a).Guest || a == m.seen4 || a == m.seen6 || a == m.seenLinkLocal
+	return !ValidSource(a) || a == m.Family(a).Guest || a == m.seen4 || a == m.seen6 || a == m.seenLinkLocal || m.mute(a)
+}
+
+// mute tells whether the guest looks for a on its link, where nobody answers for it.
+func (m *Map) mute(a packet.Addr) bool {
+	f := m.Family(a)
+	return f.LinkBits > 0 && !m.Own(a) && (a.IsLinkLocal() || samePrefix(a, f.Link, f.LinkBits))
+}
+
+// samePrefix tells whether the first bits of two addresses are equal.
+func samePrefix(a, b packet.Addr, bits int) bool {
+	whole, rest := bits/8, bits%8
+	return slices.Equal(a[:whole], b[:whole]) && (rest == 0 || (a[whole]^b[whole])>>(8-rest) == 0)
 }
 
 // GuestAddr gives the guest-side destination of an inbound flow whose source in

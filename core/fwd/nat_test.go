@@ -134,6 +134,12 @@ func TestOutboundScope(t *testing.T) {
 }
 
 func TestGuestSource(t *testing.T) {
+	mute := func(bits int) func(*Map) {
+		return func(m *Map) {
+			m.V4.Own[0], m.V4.Link, m.V4.LinkBits = addr("10.66.0.3"), addr("10.66.0.1"), 96+bits
+			m.V6.Own[0], m.V6.Link, m.V6.LinkBits = addr("fd66::3"), addr("fd66::1"), 64
+		}
+	}
 	guestAddr := func(m *Map) { m.V4.MapGuestAddr = addr("169.254.1.2") }
 	gateway6 := func(gw string) func(*Map) {
 		return func(m *Map) {
@@ -168,6 +174,14 @@ func TestGuestSource(t *testing.T) {
 		{"rule 5", nil, "10.66.0.1", "10.66.0.1"},
 		{"rule 5: IPv6", nil, "fd77::1", "fd77::1"},
 		{"rule 5: host under another guest address", func(m *Map) { m.V4.Guest = addr("10.200.0.5") }, "10.66.0.2", "10.66.0.2"},
+		{"nobody answers on the link", mute(24), "10.66.0.200", "10.66.0.1"},
+		{"nobody answers on the link, odd length", mute(25), "10.66.0.127", "10.66.0.1"},
+		{"beyond the link, odd length", mute(25), "10.66.0.128", "10.66.0.128"},
+		{"beyond the link", mute(24), "10.66.1.1", "10.66.1.1"},
+		{"our own on the link", mute(24), "10.66.0.3", "10.66.0.3"},
+		{"nobody answers on the link, IPv6", mute(24), "fd66::200", "fd66::1"},
+		{"nobody answers for link-local addresses", mute(24), "fe80::9", "fd66::1"},
+		{"beyond the link, IPv6", mute(24), "fd77::1", "fd77::1"},
 		{"disabled family", func(m *Map) { m.V4.Enabled = false }, "10.77.0.1", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -100,6 +100,13 @@ seen_from_peer() { in_peer "$NETTOOL" peer "$@" | sed 's/:[0-9]*$//'; }
 	expect ECONNREFUSED in_peer "$NETTOOL" connect "$HOST4:8080"
 }
 
+@test "clients with addresses of the guest's own network are answered" {
+	slirp_start --cidr=10.66.0.0/24 -a "$SLIRP_API" # that of the host, too
+	serve in_guest 10.66.0.100:80
+	hostfwd tcp 0.0.0.0 8080 80
+	expect 10.66.0.2 seen_from_peer "$HOST4:8080"
+}
+
 @test "IPv6 forwards, by members of their own" {
 	slirp_start -6 -a "$SLIRP_API"
 	wait_for 5 in_guest sh -c 'ip -6 address show dev tap0 scope global | grep -q fd00::'
@@ -133,7 +140,7 @@ seen_from_peer() { in_peer "$NETTOOL" peer "$@" | sed 's/:[0-9]*$//'; }
 @test "garbage, endless and slow clients, and thousands of them" {
 	slirp_start -a "$SLIRP_API"
 	for _ in {1..5}; do # silent ones
-		background as_user sh -c "sleep 60 | exec nc -U '$SLIRP_API'"
+		background as_user nc -U "$SLIRP_API" # which does not shut down at the end of its input
 	done
 	expect '{"error":{"desc":"bad request: too large message"}}' as_user timeout 10 sh -c "timeout 3 nc -U '$SLIRP_API' </dev/zero"
 	head -c 1000 /dev/urandom | as_user timeout 10 nc -NU "$SLIRP_API" | grep -q '"error"'
