@@ -48,8 +48,8 @@ as_rootless() {
 	"$@"
 }
 
-# kit_start OPTIONS...: starts RootlessKit with a command that waits, in an /etc and a /run
-# that are its own.
+# kit_start OPTIONS...: starts RootlessKit, KIT_BINARY if that is set, with a command that
+# waits, in an /etc and a /run that are its own.
 kit_start() {
 	STATE=$TOPO_DIR/state.$RANDOM
 	kit_start_in "$STATE" "$@" --copy-up=/etc --copy-up=/run
