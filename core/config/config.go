@@ -80,7 +80,8 @@ type Family struct {
 	// shadows. Invalid: no such mapping.
 	MapGuestAddr netip.Addr
 	// DNSForward as destination with port 53 or 853, or with DNSAllPorts any
-	// port, means DNSHost. Invalid: no such mapping.
+	// port, means DNSHost; but where that is loopback, DNSAllPorts takes
+	// MapHostLoopback, which opens those ports anyway. Invalid: no such mapping.
 	DNSForward  netip.Addr
 	DNSAllPorts bool
 	// DNSHost is the host-side resolver for DNSForward.

@@ -108,8 +108,13 @@ func (m *Map) Outbound(proto uint8, dst packet.Addr, port uint16) (host packet.A
 }
 
 // forwardsDNS tells whether what goes to that port of dst is for the host's resolver.
+// The other ports of one on the host itself are the host's loopback.
 func (f *FamilyMap) forwardsDNS(dst packet.Addr, port uint16) bool {
-	return dst == f.DNSForward && !f.DNSHost.IsZero() && (f.DNSAllPorts || port == portDNS || port == portDoT)
+	if dst != f.DNSForward || f.DNSHost.IsZero() {
+		return false
+	}
+	open := f.DNSAllPorts && (!f.DNSHost.IsLoopback() || !f.MapHostLoopback.IsZero())
+	return open || port == portDNS || port == portDoT
 }
 
 // Own tells whether dst is one of our own addresses on the link, where we answer

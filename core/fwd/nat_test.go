@@ -49,6 +49,10 @@ func TestOutbound(t *testing.T) {
 		dns(m)
 		m.V4.DNSAllPorts = true
 	}
+	closedLoopback := func(m *Map) {
+		own(m)
+		m.V4.DNSAllPorts = true
+	}
 	const tcp, udp, icmp, icmp6 = packet.ProtoTCP, packet.ProtoUDP, packet.ProtoICMP, packet.ProtoICMPv6
 	for _, tt := range []struct {
 		name   string
@@ -64,6 +68,12 @@ func TestOutbound(t *testing.T) {
 		{"rule 1: ping has no port", dns, icmp, "10.66.0.3", 0, "10.66.0.3"},
 		{"rule 1: other port, if all are forwarded", allPorts, tcp, "10.66.0.3", 54, "127.0.0.53"},
 		{"rule 1: ping, if all ports are forwarded", allPorts, icmp, "10.66.0.3", 0, "10.66.0.3"},
+		{"rule 1: other port, if all are forwarded, but the loopback is closed", closedLoopback, tcp, "10.66.0.3", 54, ""},
+		{"rule 1: DNS, if the loopback is closed", closedLoopback, udp, "10.66.0.3", 53, "127.0.0.53"},
+		{"rule 1: other port of a resolver elsewhere, if the loopback is closed", func(m *Map) {
+			closedLoopback(m)
+			m.V4.DNSHost = addr("10.77.0.1")
+		}, tcp, "10.66.0.3", 54, "10.77.0.1"},
 		{"rule 1 before rule 2", implicitDNS, udp, "10.66.0.1", 53, "10.66.0.1"},
 		{"rule 2 for other ports", implicitDNS, udp, "10.66.0.1", 54, "127.0.0.1"},
 		{"rule 1 without resolver", func(m *Map) { m.V4.DNSForward = addr("10.66.0.3") }, udp, "10.66.0.3", 53, "10.66.0.3"},

@@ -125,6 +125,18 @@ transfers() {
 	expect ECONNREFUSED connect 10.0.2.3:7054
 }
 
+@test "--disable-host-loopback: of a resolver on the loopback, only DNS is in reach" {
+	nameservers 127.0.0.1
+	slirp_start --disable-host-loopback
+	expect 192.0.2.3 ask @10.0.2.3
+	expect ENETUNREACH connect 10.0.2.3:7001
+	run in_guest "$NETTOOL" peer -udp 10.0.2.3:7001
+	[[ "$status" -ne 0 ]]
+	slirp_teardown
+	slirp_start
+	expect 127.0.0.1 seen_by 10.0.2.3:7001
+}
+
 @test "DNS: a changed resolv.conf counts, also in the sandbox" {
 	slirp_start --enable-sandbox --disable-host-loopback
 	expect 192.0.2.1 ask @10.0.2.3
