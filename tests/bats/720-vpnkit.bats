@@ -192,12 +192,6 @@ vpnkit_pid() { pgrep -P "$KIT" -x vpnkit; }
 	expect ok in_child "$NETTOOL" connect "$PEER4:$OUT_PORT"
 }
 
-@test "a crash of vpnkit does not end the command" {
-	kit
-	kill_and_wait KILL "$(vpnkit_pid)"
-	running "$CHILD"
-}
-
 @test "the end of the command is the end of all" {
 	kit
 	kill_and_wait KILL "$(command_runs)"

@@ -94,6 +94,8 @@ ports_pesto() {
 @test "implicit: the status of the command" { passes_status implicit; }
 @test "pesto: the status of the command" { passes_status pesto; }
 
+@test "pesto: ports named at the start" { publishes pesto 10.0.2.100:80; }
+
 @test "implicit: pasta is killed" { outlives_daemon implicit; }
 @test "pesto: pasta is killed" { outlives_daemon pesto; }
 

@@ -4,16 +4,27 @@
 
 export WORDS=() # no options that tests look at
 
-# passes_status PORT_DRIVER: the status of the command is that of RootlessKit.
+# passes_status PORT_DRIVER: the status of the command is that of RootlessKit, whose state
+# directory, which it makes itself here, is gone.
 passes_status() {
-	run detached as_rootless "$ROOTLESSKIT" --state-dir="$TOPO_DIR/state" --net="$NETWORK" --port-driver="$1" \
-		sh -c 'exit 42'
+	install -d -o "$TOPO_UID" -g "$TOPO_UID" "$TOPO_DIR/tmp"
+	run detached as_rootless env "TMPDIR=$TOPO_DIR/tmp" "$ROOTLESSKIT" --net="$NETWORK" --port-driver="$1" \
+		sh -c 'env; exit 42'
 	# shellcheck disable=SC2154 # set by run
 	echo "status $status, output: $output"
-	[ "$status" -eq 42 ]
+	[ "$status" -eq 42 ] && [[ "$output" == *"ROOTLESSKIT_STATE_DIR=$TOPO_DIR/tmp/"* ]]
 	wait_for 5 no_strays
+	rmdir "$TOPO_DIR/tmp"
 	expect "$(cat "$TOPO_DIR/before")" host_state
-	[ ! -e "$TOPO_DIR/state" ]
+}
+
+# publishes PORT_DRIVER ADDR: ports that the command line of RootlessKit names lead to ADDR in
+# the namespace from the beginning.
+publishes() {
+	matrix_start "$1" -p ":8080:80/tcp" -p "$HOST4:8080:80/udp"
+	serve in_child "$2"
+	echoes "$HOST4:8080"
+	kill_and_wait KILL "$BG_PID"
 }
 
 # begin PORT_DRIVER: RootlessKit with a network that works.

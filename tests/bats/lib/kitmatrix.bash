@@ -11,7 +11,7 @@
 #   matrix_addresses   sets ADDRESS (with prefix length) and ROUTER from --cidr
 #   host_loopback      prints the addresses that lead to the host's loopback, each with
 #                      what a connection to it gets
-#   server             prints the address of a server in the network
+#   server             prints the addresses of a server in the network
 #   ports_DRIVER       checks the ports that lead to it
 #
 # Needs helpers.bash and rootlesskit.bash; NETWORK is the driver's name, DEFAULT_MTU its MTU,
@@ -41,7 +41,8 @@ host_state() {
 row() {
 	local server
 	row_start
-	serve in_network "$(server)"
+	# shellcheck disable=SC2046 # addresses
+	serve in_network $(server)
 	server=$BG_PID
 	row_interface
 	row_out
@@ -133,8 +134,9 @@ carries() {
 # row_names: each nameserver that RootlessKit wrote down answers, and so does the libc
 # where the file is put in its place.
 row_names() {
-	local server servers
-	servers=$(within sed -n 's/^nameserver //p' "$STATE/resolv.conf")
+	local server servers file=/etc/resolv.conf
+	! has detach-netns || file=$STATE/resolv.conf
+	servers=$(within sed -n 's/^nameserver //p' "$file")
 	echo "nameservers: $servers"
 	[ -n "$servers" ]
 	for server in $servers; do
@@ -171,6 +173,12 @@ sees() {
 			return 1
 		}
 	done
+}
+
+# echoes ADDR: TCP and UDP clients in the peer are answered there.
+echoes() {
+	expect ok in_peer "$NETTOOL" connect -timeout 5s "$1"
+	in_peer "$NETTOOL" udp-echo -count 5 "$1"
 }
 
 # refused ADDR: nothing is behind that port, seen from the peer.

@@ -20,11 +20,12 @@ rootlesskit_setup() {
 	user_database
 }
 
-# user_database gives the user a name and subordinate IDs in the host's mount
-# namespace.
+# user_database gives the user a name, before any other of the machine, and subordinate IDs
+# in the host's mount namespace. By name: RootlessKit 1 counts those twice that are found
+# by number.
 user_database() {
-	{ cat /etc/passwd && echo "rootless:x:$TOPO_UID:$TOPO_UID::/nonexistent:/bin/sh"; } >"$TOPO_DIR/passwd"
-	echo "$TOPO_UID:100000:65536" >"$TOPO_DIR/subid"
+	{ echo "rootless:x:$TOPO_UID:$TOPO_UID::/nonexistent:/bin/sh" && cat /etc/passwd; } >"$TOPO_DIR/passwd"
+	echo "rootless:100000:65536" >"$TOPO_DIR/subid"
 	chmod 644 "$TOPO_DIR/passwd" "$TOPO_DIR/subid"
 	in_host sh -ec "
 		mount --bind $TOPO_DIR/passwd /etc/passwd
