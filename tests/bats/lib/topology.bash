@@ -221,6 +221,8 @@ topo_peer_links() {
 		ip address add $PEER6/128 dev lo nodad
 		echo 1 >/proc/sys/net/ipv4/ip_forward
 		echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
+		echo 0 >/proc/sys/net/ipv4/icmp_ratemask # errors come for every packet, not for six
+		echo 0 >/proc/sys/net/ipv6/icmp/ratelimit
 		ip route add unreachable 10.99.0.0/24
 		ip -6 route add unreachable fd99::/64
 		ip route add blackhole 10.98.0.0/24
