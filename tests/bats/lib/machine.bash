@@ -24,8 +24,8 @@ machine_start() {
 
 machine_tree() { "$REPO/hack/sidtree.sh" build >"$BATS_FILE_TMPDIR/sidtree.log" 2>&1 3>&-; }
 
-# machine_stop: for teardown_file.
-machine_stop() { topo_stop; }
+# machine_stop: for teardown_file, whatever setup_file came to.
+machine_stop() { [ -z "${TOPO_DIR-}" ] || topo_stop; }
 
 # topo_namespaces: process 1 of the host is found as the child of unshare.
 topo_namespaces() {
