@@ -6,12 +6,16 @@
 . "$LIB/containers.bash"
 IMAGE=localhost/tools
 
-# podman_start: for setup_file. A first container makes what stays.
+# podman_start: for setup_file. A first container makes what stays. Podman cleans up
+# after it has returned.
 podman_start() {
 	machine_start
 	tools_root | podman import -q - "$IMAGE"
 	podman run --rm "$IMAGE" true
+	wait_for 20 no_container
 }
+
+no_container() { ! in_host ps -e -o comm= | grep -qx conmon; }
 
 # podman ARGS...: run it, without the descriptor that bats waits for.
 podman() { detached as_user podman "$@"; }
@@ -37,7 +41,7 @@ container() {
 	local name=$1
 	shift
 	podman run --detach --name "$name" "$@" "$IMAGE" nettool serve "[::]:$CONTAINER_PORT" >/dev/null
-	wait_for 5 serves "$name"
+	wait_for 20 serves "$name"
 }
 
 serves() { podman logs "$1" | grep -q ready; }
@@ -59,7 +63,7 @@ baseline() { inventory >"$TOPO_DIR/baseline"; }
 
 # leaves_nothing: in teardown.
 leaves_nothing() {
-	wait_for 5 as_before || { diff "$TOPO_DIR/baseline" <(inventory) >&2 && return 1; }
+	wait_for 20 as_before || { diff "$TOPO_DIR/baseline" <(inventory) >&2 && return 1; }
 }
 
 as_before() { inventory | cmp -s "$TOPO_DIR/baseline"; }
