@@ -59,10 +59,10 @@ func pasta() *fakePorts {
 }
 
 // serve runs a server until the test ends and gives its socket.
-func serve(t *testing.T, ports Ports, guest uint64) (path string) {
+func serve(t *testing.T, ports Ports, home uint64) (path string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	path, ended := serveUntil(ctx, t, ports, guest)
+	path, ended := serveUntil(ctx, t, ports, home)
 	t.Cleanup(func() {
 		cancel()
 		<-ended
@@ -71,14 +71,14 @@ func serve(t *testing.T, ports Ports, guest uint64) (path string) {
 }
 
 // serveUntil runs a server until ctx ends, and then closes ended.
-func serveUntil(ctx context.Context, t *testing.T, ports Ports, guest uint64) (path string, ended <-chan struct{}) {
+func serveUntil(ctx context.Context, t *testing.T, ports Ports, home uint64) (path string, ended <-chan struct{}) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "conf")
 	f, err := ctlsock.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := NewServer(f, ports, guest, slog.New(slog.DiscardHandler))
+	s, err := NewServer(f, ports, home, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,14 +212,14 @@ func TestMisbehavingClientIsDropped(t *testing.T) {
 	dial(t, path) // and the next one is served
 }
 
-func TestGuestIsRefused(t *testing.T) {
+func TestOtherNamespacesAreRefused(t *testing.T) {
 	here, errno := sys.OwnNetnsCookie()
 	if errno != 0 {
 		netnstest.Lacks(t, "this kernel does not tell namespaces: %v", errno)
 	}
-	if c, err := Dial(serve(t, pasta(), here)); err == nil {
+	if c, err := Dial(serve(t, pasta(), here+1)); err == nil {
 		_ = c.Close()
-		t.Error("a client in the guest's namespace is served")
+		t.Error("a client in another namespace is served")
 	}
 }
 

@@ -32,10 +32,11 @@ type Server struct {
 	log      *slog.Logger
 }
 
-// NewServer makes a server for the bound socket in file, which it takes over. guest
-// is the network namespace whose processes are refused (sys.OwnNetnsCookie); 0: none.
-func NewServer(file *os.File, ports Ports, guest uint64, log *slog.Logger) (*Server, error) {
-	l, err := ctlsock.NewListener(file, guest)
+// NewServer makes a server for the bound socket in file, which it takes over. home
+// is the network namespace (sys.OwnNetnsCookie) outside of which processes are refused;
+// 0: none are.
+func NewServer(file *os.File, ports Ports, home uint64, log *slog.Logger) (*Server, error) {
+	l, err := ctlsock.NewListener(file, home)
 	if err != nil {
 		return nil, err
 	}

@@ -22,8 +22,9 @@ func TestPeerCheck(t *testing.T) {
 		{"owner", peer{uid: 1000}, 1000, nil},
 		{"root", peer{uid: 0}, 1000, nil},
 		{"other user", peer{uid: 1001}, 1000, errPeerUser},
-		{"guest", peer{uid: 1000, netns: 7}, 1000, errPeerGuest},
-		{"other namespace", peer{uid: 1000, netns: 8}, 1000, nil},
+		{"home", peer{uid: 1000, netns: 7}, 1000, nil},
+		{"guest, or a namespace of its own", peer{uid: 1000, netns: 8}, 1000, errPeerAway},
+		{"root elsewhere", peer{uid: 0, netns: 8}, 1000, errPeerAway},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -63,20 +64,20 @@ func TestListen(t *testing.T) {
 func TestAdmit(t *testing.T) {
 	here, errno := sys.OwnNetnsCookie()
 	tests := []struct {
-		name  string
-		guest uint64
-		want  error
+		name string
+		home uint64
+		want error
 	}{
-		{"no guest", 0, nil},
-		{"client in the guest", here, errPeerGuest},
-		{"guest elsewhere", here + 1, nil},
+		{"anywhere", 0, nil},
+		{"client at home", here, nil},
+		{"client elsewhere", here + 1, errPeerAway},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if tt.guest != 0 && errno != 0 {
+			if tt.home != 0 && errno != 0 {
 				netnstest.Lacks(t, "this kernel does not tell namespaces: %v", errno)
 			}
-			pid, err := admit(t, tt.guest)
+			pid, err := admit(t, tt.home)
 			if !errors.Is(err, tt.want) || pid != os.Getpid() {
 				t.Errorf("Admit = %d, %v, want %d, %v", pid, err, os.Getpid(), tt.want)
 			}
@@ -85,14 +86,14 @@ func TestAdmit(t *testing.T) {
 }
 
 // admit connects to a listener and gives what that makes of us.
-func admit(t *testing.T, guest uint64) (pid int, err error) {
+func admit(t *testing.T, home uint64) (pid int, err error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "conf")
 	f, err := Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := NewListener(f, guest)
+	l, err := NewListener(f, home)
 	if err != nil {
 		t.Fatal(err)
 	}

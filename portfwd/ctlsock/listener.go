@@ -11,16 +11,16 @@ import (
 // Admit about each before anything else.
 type Listener struct {
 	*net.UnixListener
-	// owner is the user whose socket it is, guest the network namespace whose
-	// processes are refused.
+	// owner is the user whose socket it is, home the network namespace outside of
+	// which processes are refused.
 	owner uint32
-	guest uint64
+	home  uint64
 }
 
 // NewListener makes a listener of the bound socket in file (see Listen), which it
-// takes over. guest is the network namespace whose processes are refused
-// (sys.OwnNetnsCookie); 0: none.
-func NewListener(file *os.File, guest uint64) (*Listener, error) {
+// takes over. home is the network namespace (sys.OwnNetnsCookie) outside of which
+// processes are refused; 0: none are.
+func NewListener(file *os.File, home uint64) (*Listener, error) {
 	defer file.Close()
 	owner, err := ownerOf(file)
 	if err != nil {
@@ -35,7 +35,7 @@ func NewListener(file *os.File, guest uint64) (*Listener, error) {
 		l.Close()
 		return nil, fmt.Errorf("use control socket: %w", syscall.EPROTOTYPE)
 	}
-	return &Listener{UnixListener: u, owner: owner, guest: guest}, nil
+	return &Listener{UnixListener: u, owner: owner, home: home}, nil
 }
 
 // Admit gives the process ID of the client at the other end of conn, or tells why it
@@ -45,5 +45,5 @@ func (l *Listener) Admit(conn *net.UnixConn) (pid int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	return p.pid, p.check(l.owner, l.guest)
+	return p.pid, p.check(l.owner, l.home)
 }

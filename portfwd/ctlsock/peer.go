@@ -12,8 +12,8 @@ import (
 
 // Why clients are refused.
 var (
-	errPeerUser  = errors.New("client is another user")
-	errPeerGuest = errors.New("client is in the network namespace that is served")
+	errPeerUser = errors.New("client is another user")
+	errPeerAway = errors.New("client is in another network namespace")
 )
 
 // peer is the process at the other end of a connection, as it was when it
@@ -26,15 +26,16 @@ type peer struct {
 }
 
 // check refuses clients of other users than the one whose socket it is and root,
-// whatever the mode of the file by now, and those in the guest's namespace, which
-// must not have a say in what reaches it. Users that our user namespace does not
+// whatever the mode of the file by now, and those outside of the network namespace
+// home: the guest must not have a say in what reaches it, and could make itself further
+// namespaces, but not get into that one. Users that our user namespace does not
 // know all look the same; the mode of the file, 0600, has told them apart.
-func (p *peer) check(owner uint32, guest uint64) error {
+func (p *peer) check(owner uint32, home uint64) error {
 	switch {
 	case p.uid != owner && p.uid != 0:
 		return fmt.Errorf("%w: UID %d", errPeerUser, p.uid)
-	case p.netns != 0 && p.netns == guest:
-		return errPeerGuest
+	case p.netns != 0 && home != 0 && p.netns != home:
+		return errPeerAway
 	}
 	return nil
 }

@@ -138,6 +138,8 @@ Updated configuration ($TOPO_DIR/conf)
 @test "the guest has no say" {
 	run in_guest "$TOPO_DIR/pesto" "$TOPO_DIR/conf"
 	[ "$status" -eq 1 ]
+	run in_guest unshare --net "$TOPO_DIR/pesto" "$TOPO_DIR/conf"
+	[ "$status" -eq 1 ]
 	tables "" ""
 }
 

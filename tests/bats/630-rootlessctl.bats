@@ -176,6 +176,7 @@ row() { ctl list-ports | awk -v id="$1" '$1 == id { $1 = $1; print }'; }
 
 @test "the guest has no say" {
 	fails_with "error: " in_guest "$ROOTLESSCTL" --socket "$TOPO_DIR/api.sock" info
+	fails_with "error: " in_guest unshare --net "$ROOTLESSCTL" --socket "$TOPO_DIR/api.sock" info
 	ctl info >/dev/null
 }
 

@@ -11,16 +11,15 @@ import (
 	"github.com/pasta-net/pasta/compat/rootlesskit/ports"
 	"github.com/pasta-net/pasta/compat/rootlesskit/rest"
 	"github.com/pasta-net/pasta/core/config"
-	"github.com/pasta-net/pasta/netcfg/netns"
 )
 
 // driverName is what the API says about network and ports.
 const driverName = "pasta"
 
 // openAPI makes the server for the socket of RootlessKit's API, if there is one. child
-// is the process in the namespace of the thread ns, 0 if not known; processes there
-// are refused.
-func (r *run) openAPI(socket *os.File, ns *netns.Thread, o *Options, child int) error {
+// is the process in the target namespace, 0 if not known. Processes outside of the
+// host's network namespace are refused.
+func (r *run) openAPI(socket *os.File, o *Options, child int) error {
 	if socket == nil {
 		return nil
 	}
@@ -31,7 +30,7 @@ func (r *run) openAPI(socket *os.File, ns *netns.Thread, o *Options, child int) 
 	s, err := rest.NewServer(socket, rest.Backend{Ports: ports.NewBook(r.ports, nil), Info: api.Info{
 		Version: o.Version, StateDir: filepath.Dir(path), ChildPID: child, NetworkDriver: r.network,
 		PortDriver: &api.PortDriverInfo{Driver: driverName, Protos: ports.Protos()},
-	}}, netnsCookie(ns), r.log)
+	}}, home(), r.log)
 	if err == nil {
 		r.servers = append(r.servers, s)
 	}

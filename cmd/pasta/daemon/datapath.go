@@ -10,7 +10,6 @@ import (
 	"github.com/pasta-net/pasta/compat/service"
 	"github.com/pasta-net/pasta/core/engine"
 	"github.com/pasta-net/pasta/core/sys"
-	"github.com/pasta-net/pasta/netcfg/netns"
 	"github.com/pasta-net/pasta/portfwd"
 	"github.com/pasta-net/pasta/portfwd/control"
 )
@@ -39,25 +38,24 @@ func (r *run) Run() error {
 }
 
 // openControl makes the server for the control socket, if there is one. Processes
-// in the namespace of the thread ns are refused.
-func (r *run) openControl(socket *os.File, ns *netns.Thread) error {
+// outside of the host's network namespace are refused.
+func (r *run) openControl(socket *os.File) error {
 	if socket == nil {
 		return nil
 	}
 	r.log.Debug("Configuration socket: " + socket.Name())
-	s, err := control.NewServer(socket, r.ports, netnsCookie(ns), r.log)
+	s, err := control.NewServer(socket, r.ports, home(), r.log)
 	if err == nil {
 		r.servers = append(r.servers, s)
 	}
 	return err
 }
 
-// netnsCookie identifies the namespace of the thread ns; 0 if the kernel is too old
-// to tell.
-func netnsCookie(ns *netns.Thread) (cookie uint64) {
-	_ = ns.Do(func() error {
-		cookie, _ = sys.OwnNetnsCookie()
-		return nil
-	})
+// home identifies the host's network namespace; 0 if the kernel is too old to tell.
+func home() uint64 {
+	cookie, errno := sys.OwnNetnsCookie()
+	if errno != 0 {
+		return 0
+	}
 	return cookie
 }

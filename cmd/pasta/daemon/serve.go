@@ -82,10 +82,10 @@ func (s *server) start() (dataPath, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := path.openControl(inherited(s.r.Conf, s.o.ConfPath), ns); err != nil {
+	if err := path.openControl(inherited(s.r.Conf, s.o.ConfPath)); err != nil {
 		return nil, worded(err)
 	}
-	if err := path.openAPI(inherited(s.r.API, s.o.APISocket), ns, s.o, s.r.Child); err != nil {
+	if err := path.openAPI(inherited(s.r.API, s.o.APISocket), s.o, s.r.Child); err != nil {
 		return nil, worded(err)
 	}
 	// Sockets in the namespace may still have to be made and low ports bound.

@@ -54,14 +54,14 @@ func backend() Backend {
 }
 
 // serve starts a server and gives its socket.
-func serve(t *testing.T, guest uint64) (path string) {
+func serve(t *testing.T, home uint64) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "api.sock")
 	f, err := ctlsock.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := NewServer(f, backend(), guest, slog.New(slog.DiscardHandler))
+	s, err := NewServer(f, backend(), home, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -334,17 +334,17 @@ func TestManyClientsAtOnce(t *testing.T) {
 	}
 }
 
-func TestGuestIsRefused(t *testing.T) {
+func TestOtherNamespacesAreRefused(t *testing.T) {
 	here, errno := sys.OwnNetnsCookie()
 	if errno != 0 {
 		netnstest.Lacks(t, "this kernel does not tell namespaces: %v", errno)
 	}
-	c, err := client.New(serve(t, here))
+	c, err := client.New(serve(t, here+1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if info, err := c.Info(t.Context()); err == nil {
-		t.Errorf("a client in the guest's namespace gets %+v", info)
+		t.Errorf("a client in another namespace gets %+v", info)
 	}
 }
 

@@ -28,10 +28,10 @@ type Server struct {
 }
 
 // NewServer makes a server for the bound socket in file (see ctlsock.Listen), which
-// it takes over. guest is the network namespace whose processes are refused
-// (sys.OwnNetnsCookie); 0: none.
-func NewServer(file *os.File, b Backend, guest uint64, log *slog.Logger) (*Server, error) {
-	l, err := ctlsock.NewListener(file, guest)
+// it takes over. home is the network namespace (sys.OwnNetnsCookie) outside of which
+// processes are refused; 0: none are.
+func NewServer(file *os.File, b Backend, home uint64, log *slog.Logger) (*Server, error) {
+	l, err := ctlsock.NewListener(file, home)
 	if err != nil {
 		return nil, err
 	}
