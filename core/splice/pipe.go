@@ -71,6 +71,17 @@ func (p *pipes) take() (i uint32, ok bool) {
 	return i, true
 }
 
+// reserve sees to it that a pipe is open, in use or not. Without any, connections that
+// have taken all descriptors could never end.
+func (p *pipes) reserve() {
+	if p.opened > len(p.closed) {
+		return
+	}
+	if i, ok := p.take(); ok {
+		p.put(i)
+	}
+}
+
 // open makes a pipe, large if the user has room for that.
 func (p *pipes) open(q *pipe) bool {
 	r, w, errno := sys.Pipe()

@@ -1,6 +1,7 @@
 package splice
 
 import (
+	"syscall"
 	"testing"
 
 	"github.com/pasta-net/pasta/core/sys"
@@ -84,4 +85,28 @@ func TestPipesAreReused(t *testing.T) {
 		t.Errorf("%d places used, want the closed one again", p.opened)
 	}
 	p.put(second)
+}
+
+// TestAPipeIsReserved: whoever else takes all descriptors, there is one pipe.
+func TestAPipeIsReserved(t *testing.T) {
+	netnstest.Run(t, func(t *testing.T) {
+		p := newPipes(&TCP{}, 4)
+		defer p.close()
+		p.reserve()
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Max: 0}); err != nil {
+			t.Fatal(err)
+		}
+		p.reserve()
+		i, ok := p.take()
+		if !ok {
+			t.Fatal("no pipe where there are no descriptors")
+		}
+		if _, ok := p.take(); ok {
+			t.Fatal("a second pipe, though there are no descriptors")
+		}
+		p.put(i)
+		if len(p.unused) != 1 {
+			t.Errorf("%d pipes are kept, want the one", len(p.unused))
+		}
+	})
 }

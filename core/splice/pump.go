@@ -134,6 +134,7 @@ func (h *TCP) leavePipe(d *direction) {
 		h.pipes.put(d.pipe)
 	default:
 		h.pipes.discard(d.pipe)
+		h.pipes.reserve() // while its descriptors are free
 	}
 	d.pipe, d.held = noPipe, 0
 }

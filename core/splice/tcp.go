@@ -95,6 +95,7 @@ func (h *TCP) Open(fd int, t fwd.Target, now int64) {
 		return
 	}
 	h.Stats.Opened++
+	h.pipes.reserve()
 	c := &h.conns[i]
 	*c = conn{gen: c.gen + 1, state: waiting, fd: [2]int32{int32(fd), -1}, target: t, since: now}
 	c.dir[0].pipe, c.dir[1].pipe = noPipe, noPipe
