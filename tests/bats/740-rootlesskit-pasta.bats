@@ -127,3 +127,17 @@ original() {
 	original
 	compare_starts implicit pasta "$("$ORIGINAL" --version | head -n 1)" "$ORIGINAL"
 }
+
+# options_of_help and options_of_page print RootlessKit's long options; --help and
+# --version say nothing about networks.
+options_of_help() {
+	"$ROOTLESSKIT" --help | sed -En 's/^    (--[a-z0-9-]+).*/\1/p' | grep -v -e '^--help' -e '^--version' | sort
+}
+options_of_page() {
+	sed -n '/^| Option | pasta/,/^$/p' "$REPO/docs/compat/rootlesskit.md" | cut -d '|' -f 2 | grep -o -e '--[a-z][a-z0-9-]*' | sort -u
+}
+
+@test "docs/compat/rootlesskit.md has every option of rootlesskit --help" {
+	[ "$(options_of_help | wc -l)" -gt 20 ]
+	diff <(options_of_help) <(options_of_page)
+}
