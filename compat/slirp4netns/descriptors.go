@@ -20,10 +20,10 @@ type descriptors struct {
 // takeDescriptors looks at the descriptors of --ready-fd and --exit-fd.
 func takeDescriptors(ready, exit int) *descriptors {
 	d := &descriptors{ready: ready, exit: exit}
-	if !sys.IsOpen(d.ready) {
+	if !sys.IsInherited(d.ready) {
 		d.ready = noFD
 	}
-	if !sys.IsOpen(d.exit) {
+	if !sys.IsInherited(d.exit) {
 		d.exit, d.hungUp = noFD, exit != noFD
 	}
 	return d

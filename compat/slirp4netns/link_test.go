@@ -144,7 +144,15 @@ func TestExitDescriptor(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	d := takeDescriptors(noFD, int(r.Fd()))
+	fd, err := syscall.Dup(int(r.Fd())) // like one that was inherited
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	d := takeDescriptors(noFD, fd)
+	if d.hungUp {
+		t.Error("an open descriptor counts as closed")
+	}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -51,7 +51,7 @@ func enterSandbox(s *settings) (exit int, err error) {
 	defer user.Close()
 	fds := []int{}
 	for _, fd := range []int{s.readyFD, s.exitFD} {
-		if fd > 2 && sys.IsOpen(fd) {
+		if fd > 2 && sys.IsInherited(fd) {
 			fds = append(fds, fd)
 		}
 	}

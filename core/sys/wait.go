@@ -40,8 +40,10 @@ func AwaitHangup(fd int) error {
 	return err
 }
 
-// IsOpen tells whether fd is a descriptor of the process.
-func IsOpen(fd int) bool {
-	_, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
-	return err == nil
+// IsInherited tells whether fd is a descriptor that came with the start of the program:
+// not one of the Go runtime, which opens some before main (of cgroups, since 1.25), all
+// of them close-on-exec.
+func IsInherited(fd int) bool {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	return err == nil && flags&unix.FD_CLOEXEC == 0
 }

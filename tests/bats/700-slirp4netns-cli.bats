@@ -230,6 +230,14 @@ parent failed" ]]
 	[ "$status" -eq 0 ]
 }
 
+@test "exit descriptor that is not open: nor those that the Go runtime has opened since" {
+	new_target
+	for fd in 3 4 5; do
+		run slirp -e "$fd" "$TARGET" tap0 3>&- 4>&- 5>&-
+		[ "$status" -eq 0 ]
+	done
+}
+
 @test "signals end it, the API socket stays" {
 	new_target
 	for signal in TERM INT HUP; do
