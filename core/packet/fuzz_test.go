@@ -94,7 +94,7 @@ func checkTCP(t *testing.T, l4 []byte) {
 	o := s.SynOptions()
 	h := TCPHeader{
 		SrcPort: s.SrcPort(), DstPort: s.DstPort(), Seq: s.Seq(), Ack: s.Ack(), Flags: s.Flags(), Window: s.Window(),
-		MSS: o.MSS, WScale: -1, SACKPermitted: o.SACKPermitted,
+		MSS: o.MSS, WScale: -1,
 	}
 	if o.HasWScale && o.MSS != 0 {
 		h.WScale = int8(o.WScale)

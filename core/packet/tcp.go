@@ -25,9 +25,6 @@ const (
 	tcpOptNop    = 1
 	tcpOptMSS    = 2
 	tcpOptWScale = 3
-	// Selective acknowledgments (RFC 2018).
-	tcpOptSACKPermitted = 4
-	tcpOptSACK          = 5
 )
 
 // TCP is a view of a TCP header, options and payload.
@@ -74,8 +71,6 @@ type SynOptions struct {
 	MSS       uint16 // 536 if the option is absent (RFC 9293 section 3.7.1)
 	WScale    uint8  // at most 14 (RFC 7323 section 2.3)
 	HasWScale bool
-	// SACKPermitted: selective acknowledgments are understood.
-	SACKPermitted bool
 }
 
 // SynOptions reads the options of a SYN. Malformed ones end the walk.
@@ -95,8 +90,6 @@ func (t TCP) SynOptions() SynOptions {
 			o.MSS = binary.BigEndian.Uint16(b[2:])
 		case b[0] == tcpOptWScale && b[1] == 3:
 			o.WScale, o.HasWScale = min(b[2], 14), true
-		case b[0] == tcpOptSACKPermitted && b[1] == 2:
-			o.SACKPermitted = true
 		}
 		b = b[b[1]:]
 	}
@@ -110,51 +103,13 @@ type TCPHeader struct {
 	Flags            uint8
 	Window           uint16
 	// MSS, if not zero, adds the MSS option, and WScale, if not negative, the
-	// window scale option, SACKPermitted that option. For SYNs only.
-	MSS           uint16
-	WScale        int8
-	SACKPermitted bool
-	// SACK adds the selective acknowledgment option, unless it is empty. Not in SYNs.
-	SACK SACK
-}
-
-// SACKRange says that the bytes from First to before End have arrived.
-type SACKRange struct{ First, End seqnum.Value }
-
-// SACK is the content of the selective acknowledgment option (RFC 2018 section 3).
-type SACK struct {
-	ranges [4]SACKRange // no more fit
-	n      int
-}
-
-// Add adds a range at the end, or at the front if it is the most recent. The last
-// one makes room if there are too many.
-func (s *SACK) Add(r SACKRange, recent bool) {
-	if recent {
-		copy(s.ranges[1:], s.ranges[:])
-		s.ranges[0] = r
-		s.n = min(s.n+1, len(s.ranges))
-	} else if s.n < len(s.ranges) {
-		s.ranges[s.n] = r
-		s.n++
-	}
-}
-
-// put writes the option behind two that do nothing, for alignment, and returns the
-// length of all.
-func (s *SACK) put(b []byte) int {
-	n := 4
-	for _, r := range s.ranges[:s.n] {
-		binary.BigEndian.PutUint32(b[n:], uint32(r.First))
-		binary.BigEndian.PutUint32(b[n+4:], uint32(r.End))
-		n += 8
-	}
-	b[0], b[1], b[2], b[3] = tcpOptNop, tcpOptNop, tcpOptSACK, byte(n-2)
-	return n
+	// window scale option. For SYNs only.
+	MSS    uint16
+	WScale int8
 }
 
 // PutTCP writes a TCP header with zero checksum and urgent pointer and returns its
-// length: 20, or up to 56 with options.
+// length: 20, or up to 28 with options.
 func PutTCP(b []byte, h *TCPHeader) int {
 	_ = b[TCPLen-1]
 	binary.BigEndian.PutUint16(b[0:], h.SrcPort)
@@ -172,13 +127,6 @@ func PutTCP(b []byte, h *TCPHeader) int {
 			b[n], b[n+1], b[n+2], b[n+3] = tcpOptNop, tcpOptWScale, 3, byte(h.WScale)
 			n += 4
 		}
-	}
-	if h.SACKPermitted {
-		b[n], b[n+1], b[n+2], b[n+3] = tcpOptNop, tcpOptNop, tcpOptSACKPermitted, 2
-		n += 4
-	}
-	if h.SACK.n > 0 {
-		n += h.SACK.put(b[n:])
 	}
 	b[12], b[13] = byte(n/4)<<4, h.Flags
 	return n

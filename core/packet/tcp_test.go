@@ -3,8 +3,6 @@ package packet
 import (
 	"bytes"
 	"testing"
-
-	"github.com/pasta-net/pasta/core/seqnum"
 )
 
 func TestPutTCP(t *testing.T) {
@@ -29,61 +27,6 @@ func TestPutTCP(t *testing.T) {
 			n := PutTCP(b, &h)
 			if want := unhex(t, fixed+tt.want); !bytes.Equal(b[:n], want) || b[n] != 0xee {
 				t.Errorf("PutTCP wrote\n% x, want\n% x", b[:n], want)
-			}
-		})
-	}
-}
-
-func TestPutSACKPermitted(t *testing.T) {
-	b := bytes.Repeat([]byte{0xee}, TCPMaxLen)
-	n := PutTCP(b, &TCPHeader{Flags: SYN, MSS: 1460, WScale: 7, SACKPermitted: true})
-	if want := unhex(t, "80 02 0000 0000 0000 0204 05b4 01 0303 07 0101 0402"); !bytes.Equal(b[12:n], want) || b[n] != 0xee {
-		t.Errorf("PutTCP wrote\n% x, want\n% x", b[12:n], want)
-	}
-}
-
-func TestPutSACK(t *testing.T) {
-	r := func(first seqnum.Value) SACKRange { return SACKRange{First: first, End: first + 16} }
-	const (
-		one   = "00000100 00000110"
-		two   = "00000200 00000210"
-		three = "00000300 00000310"
-		four  = "00000400 00000410"
-		five  = "00000500 00000510"
-	)
-	tests := []struct {
-		name   string
-		ranges []SACKRange
-		recent int // index, -1: none of them
-		want   string
-	}{
-		{"none", nil, -1, "50 10 0000 0000 0000"},
-		{"one", []SACKRange{r(0x100)}, 0, "80 10 0000 0000 0000 0101 050a" + one},
-		{"in order", []SACKRange{r(0x100), r(0x200)}, -1, "a0 10 0000 0000 0000 0101 0512" + one + two},
-		{"the last is recent", []SACKRange{r(0x100), r(0x200)}, 1, "a0 10 0000 0000 0000 0101 0512" + two + one},
-		{
-			"five",
-			[]SACKRange{r(0x100), r(0x200), r(0x300), r(0x400), r(0x500)},
-			-1,
-			"e0 10 0000 0000 0000 0101 0522" + one + two + three + four,
-		},
-		{
-			"five, the last is recent",
-			[]SACKRange{r(0x100), r(0x200), r(0x300), r(0x400), r(0x500)},
-			4,
-			"e0 10 0000 0000 0000 0101 0522" + five + one + two + three,
-		},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			h := TCPHeader{Flags: ACK, WScale: -1}
-			for i, r := range tt.ranges {
-				h.SACK.Add(r, i == tt.recent)
-			}
-			b := bytes.Repeat([]byte{0xee}, TCPMaxLen)
-			n := PutTCP(b, &h)
-			if want := unhex(t, tt.want); !bytes.Equal(b[12:n], want) || b[n] != 0xee {
-				t.Errorf("PutTCP wrote\n% x, want\n% x", b[12:n], want)
 			}
 		})
 	}
@@ -150,8 +93,7 @@ var synOptionCases = []struct {
 }{
 	{"none", "", SynOptions{MSS: 536}},
 	{"MSS", "0204 05b4", SynOptions{MSS: 1460}},
-	{"Linux", "0204 05b4 0402 080a 00000001 00000000 01 030307", SynOptions{MSS: 1460, WScale: 7, HasWScale: true, SACKPermitted: true}},
-	{"SACK of length 3", "0403 00 0204 05b4", SynOptions{MSS: 1460}},
+	{"Linux", "0204 05b4 0402 080a 00000001 00000000 01 030307", SynOptions{MSS: 1460, WScale: 7, HasWScale: true}},
 	{"scale 0", "0204 05b4 01 030300", SynOptions{MSS: 1460, HasWScale: true}},
 	{"scale beyond 14", "01 0303ff", SynOptions{MSS: 536, WScale: 14, HasWScale: true}},
 	{"unknown options", "fd04 1234 0204 05b4 ff02", SynOptions{MSS: 1460}},

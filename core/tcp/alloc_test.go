@@ -73,7 +73,7 @@ func TestDataFromGuestAllocatesNothing(t *testing.T) {
 
 func TestEarlyDataAllocatesNothing(t *testing.T) {
 	const n = 1000
-	w := newWire(sacking(t, Options{}), n)
+	w := newWire(newEnv(t, setup{}).outbound(), n)
 	go drain(w.host)
 	if allocs := testing.AllocsPerRun(500, func() {
 		w.seq += n

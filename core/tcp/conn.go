@@ -90,8 +90,6 @@ const (
 	// heavy: the kernel's overhead in the host socket's send buffer exceeded what
 	// windows reserve for it.
 	heavy
-	// sacks: both ends agreed on selective acknowledgments.
-	sacks
 	// earlyFIN: the guest's FIN came beyond a gap.
 	earlyFIN
 	// queued: in the backlog.
@@ -137,11 +135,10 @@ type conn struct {
 	heldHead uint16       // first and last chunk of them, index+1
 	heldTail uint16
 
-	// Early data: first of its chunks, index+1, and their number; where data came to
-	// last; the number of the FIN behind it.
+	// Early data: first of its chunks, index+1, and their number; the number of the
+	// FIN behind it.
 	early       uint16
 	earlyChunks uint8
-	earlyLast   seqnum.Value
 	finAt       seqnum.Value
 
 	// Times in loop nanoseconds; 0: not set.

@@ -1,45 +1,10 @@
 package tcp
 
 import (
-	"encoding/binary"
-	"fmt"
 	"io"
 	"math/rand/v2"
-	"strings"
 	"testing"
-
-	"github.com/pasta-net/pasta/core/packet"
-	"github.com/pasta-net/pasta/core/seqnum"
 )
-
-// sackOf reads the selective acknowledgments in the options of a segment that we made.
-func sackOf(t testing.TB, s packet.TCP) (ranges []packet.SACKRange) {
-	t.Helper()
-	b := s[packet.TCPLen:s.HeaderLen()]
-	if s.Flags()&syn != 0 || len(b) == 0 {
-		return nil
-	}
-	if len(b) < 12 || b[0] != 1 || b[1] != 1 || b[2] != 5 || int(b[3])+2 != len(b) {
-		t.Fatalf("options % x, want selective acknowledgments", b)
-	}
-	for b = b[4:]; len(b) > 0; b = b[8:] {
-		ranges = append(ranges, packet.SACKRange{
-			First: seqnum.Value(binary.BigEndian.Uint32(b)), End: seqnum.Value(binary.BigEndian.Uint32(b[4:])),
-		})
-	}
-	return ranges
-}
-
-// sacked is what the last segment to the guest acknowledges selectively, as "first-end"
-// in sequence numbers of a test.
-func (p *peer) sacked() string {
-	p.T.Helper()
-	var list []string
-	for _, r := range sackOf(p.T, p.last.TCP(p.T)) {
-		list = append(list, fmt.Sprintf("%d-%d", r.First-p.iss, r.End-p.iss))
-	}
-	return strings.Join(list, " ")
-}
 
 // piece is the part of a pattern that has sequence numbers from seq to before end;
 // with a FIN if f says so.
@@ -47,56 +12,46 @@ func piece(seq, end int, f uint8) seg {
 	return seg{flags: ack | f, seq: seq, ack: 1, wnd: 65535, data: pattern(seq, end-seq)}
 }
 
-// sacking opens a connection of a guest that takes selective acknowledgments.
-func sacking(t *testing.T, o Options) *peer {
-	l := hostListener(t, "127.0.0.1", 0)
-	p := newEnv(t, setup{opts: o}).newPeer(portOf(l.Addr()))
-	p.sack = true
-	p.connect(l)
-	return p
-}
-
 func TestEarlySegments(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		in   []seg // one batch each
 		// What the guest has learnt at last, and how many bytes the host got.
-		acked  int
-		sacked string
-		read   int
+		acked int
+		read  int
 	}{
-		{"one", []seg{piece(11, 21, 0)}, 1, "11-21", 0},
-		{"two that touch", []seg{piece(11, 21, 0), piece(21, 31, 0)}, 1, "11-31", 0},
-		{"two that touch, the second first", []seg{piece(21, 31, 0), piece(11, 21, 0)}, 1, "11-31", 0},
-		{"two apart", []seg{piece(11, 21, 0), piece(31, 41, 0)}, 1, "31-41 11-21", 0},
-		{"two apart, the second first", []seg{piece(31, 41, 0), piece(11, 21, 0)}, 1, "11-21 31-41", 0},
-		{"one twice", []seg{piece(11, 21, 0), piece(31, 41, 0), piece(11, 21, 0)}, 1, "11-21 31-41", 0},
-		{"overlap at the end", []seg{piece(11, 21, 0), piece(15, 31, 0)}, 1, "11-31", 0},
-		{"overlap at the begin", []seg{piece(15, 31, 0), piece(11, 21, 0)}, 1, "11-31", 0},
-		{"inside another", []seg{piece(11, 31, 0), piece(15, 21, 0)}, 1, "11-31", 0},
-		{"around others", []seg{piece(15, 18, 0), piece(21, 25, 0), piece(11, 31, 0)}, 1, "11-31", 0},
+		{"one", []seg{piece(11, 21, 0)}, 1, 0},
+		{"two that touch", []seg{piece(11, 21, 0), piece(21, 31, 0)}, 1, 0},
+		{"two that touch, the second first", []seg{piece(21, 31, 0), piece(11, 21, 0)}, 1, 0},
+		{"two apart", []seg{piece(11, 21, 0), piece(31, 41, 0)}, 1, 0},
+		{"two apart, the second first", []seg{piece(31, 41, 0), piece(11, 21, 0)}, 1, 0},
+		{"one twice", []seg{piece(11, 21, 0), piece(31, 41, 0), piece(11, 21, 0)}, 1, 0},
+		{"overlap at the end", []seg{piece(11, 21, 0), piece(15, 31, 0)}, 1, 0},
+		{"overlap at the begin", []seg{piece(15, 31, 0), piece(11, 21, 0)}, 1, 0},
+		{"inside another", []seg{piece(11, 31, 0), piece(15, 21, 0)}, 1, 0},
+		{"around others", []seg{piece(15, 18, 0), piece(21, 25, 0), piece(11, 31, 0)}, 1, 0},
 		{"five apart", []seg{
 			piece(51, 56, 0), piece(11, 16, 0), piece(31, 36, 0), piece(41, 46, 0), piece(21, 26, 0),
-		}, 1, "21-26 11-16 31-36 41-46", 0},
-		{"filled", []seg{piece(11, 21, 0), piece(1, 11, 0)}, 21, "", 20},
-		{"filled, more than needed", []seg{piece(11, 21, 0), piece(1, 15, 0)}, 21, "", 20},
-		{"filled beyond it", []seg{piece(11, 21, 0), piece(1, 31, 0)}, 31, "", 30},
-		{"the first gap filled", []seg{piece(11, 21, 0), piece(31, 41, 0), piece(1, 11, 0)}, 21, "31-41", 20},
-		{"filled in parts", []seg{piece(11, 21, 0), piece(1, 5, 0), piece(5, 11, 0)}, 21, "", 20},
-		{"FIN beyond the gap", []seg{piece(11, 21, fin), piece(1, 11, 0)}, 22, "", 20},
-		{"FIN alone beyond the gap", []seg{piece(21, 21, fin), piece(11, 21, 0), piece(1, 11, 0)}, 22, "", 20},
-		{"FIN that data follows", []seg{piece(11, 15, fin), piece(11, 21, 0), piece(1, 11, 0)}, 21, "", 20},
+		}, 1, 0},
+		{"filled", []seg{piece(11, 21, 0), piece(1, 11, 0)}, 21, 20},
+		{"filled, more than needed", []seg{piece(11, 21, 0), piece(1, 15, 0)}, 21, 20},
+		{"filled beyond it", []seg{piece(11, 21, 0), piece(1, 31, 0)}, 31, 30},
+		{"the first gap filled", []seg{piece(11, 21, 0), piece(31, 41, 0), piece(1, 11, 0)}, 21, 20},
+		{"filled in parts", []seg{piece(11, 21, 0), piece(1, 5, 0), piece(5, 11, 0)}, 21, 20},
+		{"FIN beyond the gap", []seg{piece(11, 21, fin), piece(1, 11, 0)}, 22, 20},
+		{"FIN alone beyond the gap", []seg{piece(21, 21, fin), piece(11, 21, 0), piece(1, 11, 0)}, 22, 20},
+		{"FIN that data follows", []seg{piece(11, 15, fin), piece(11, 21, 0), piece(1, 11, 0)}, 21, 20},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := sacking(t, Options{HeldChunks: 128})
+			p := newEnv(t, setup{opts: Options{HeldChunks: 128}}).outbound()
 			for _, s := range tt.in {
 				p.send(s)
 				_, c := p.live()
 				checkEarly(t, p.h, c)
 			}
 			list := p.got()
-			if got := list[len(list)-1].ack; got != tt.acked || p.sacked() != tt.sacked {
-				t.Errorf("acknowledged %d and %q, want %d and %q", got, p.sacked(), tt.acked, tt.sacked)
+			if got := list[len(list)-1].ack; got != tt.acked {
+				t.Errorf("acknowledged %d, want %d", got, tt.acked)
 			}
 			p.hostGets(pattern(1, tt.read))
 			if tt.acked > tt.read+1 {
@@ -106,24 +61,13 @@ func TestEarlySegments(t *testing.T) {
 	}
 }
 
-// What overtakes within a batch is no reason to tell the guest of a gap.
-func TestOrderWithinABatchDoesNotMatter(t *testing.T) {
-	p := sacking(t, Options{})
-	p.send(piece(11, 21, 0), piece(1, 11, 0), piece(41, 51, 0), piece(31, 41, 0), piece(21, 31, 0))
-	p.expect(pureAck(1, 51))
-	p.hostGets(pattern(1, 50))
-}
-
-// A guest that does not take selective acknowledgments counts duplicates.
-func TestEarlySegmentsWithoutSACK(t *testing.T) {
+// A guest counts duplicates.
+func TestEarlySegmentsAreAnsweredAtOnce(t *testing.T) {
 	p := newEnv(t, setup{}).outbound()
 	p.send(piece(11, 21, 0), piece(21, 31, 0))
 	p.expect(pureAck(1, 1), pureAck(1, 1))
 	p.send(piece(1, 11, 0))
 	p.expect(pureAck(1, 31))
-	if got := p.sacked(); got != "" {
-		t.Errorf("selective acknowledgment %s that was not agreed on", got)
-	}
 	p.hostGets(pattern(1, 30))
 }
 
@@ -139,7 +83,7 @@ func TestEarlyDataIsBounded(t *testing.T) {
 		{"by a pool of one", 1, 2, 60, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := sacking(t, Options{HeldChunks: tt.chunks})
+			p := newEnv(t, setup{opts: Options{HeldChunks: tt.chunks}}).outbound()
 			for seq := 3; seq < tt.end; seq += tt.apart {
 				p.send(piece(seq, seq+1, 0))
 			}
@@ -169,7 +113,7 @@ func TestEarlyDataGoesWithItsConnection(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := sacking(t, Options{})
+			p := newEnv(t, setup{}).outbound()
 			free := p.h.pool.left
 			p.send(piece(11, 21, 0), piece(31, 41, 0))
 			if got := free - p.h.pool.left; got != 2 {
@@ -187,7 +131,7 @@ func TestEarlyDataGoesWithItsConnection(t *testing.T) {
 func TestEarlySegmentsInAnyOrder(t *testing.T) {
 	for seed := range uint64(20) {
 		rng := rand.New(rand.NewPCG(seed, 7))
-		p := sacking(t, Options{})
+		p := newEnv(t, setup{}).outbound()
 		_, c := p.live()
 		for got := 1; got < 60001; got = int(c.rcvNxt - p.iss) {
 			seq := max(1, got-2000) + rng.IntN(10000)

@@ -204,9 +204,8 @@ func (h *Handler) processData(i uint32, c *conn, t packet.TCP) {
 	}
 }
 
-// gap keeps what a segment beyond RcvNxt brings. It is answered at once, because the
-// guest counts duplicates, or at the end of the batch, which may bring what is
-// missing, if the guest can be told what has come.
+// gap keeps what a segment beyond RcvNxt brings, and answers at once: the guest counts
+// duplicates.
 func (h *Handler) gap(i uint32, c *conn, t packet.TCP) {
 	h.Stats.OutOfOrder++
 	if c.state.takesData() {
@@ -215,10 +214,6 @@ func (h *Handler) gap(i uint32, c *conn, t packet.TCP) {
 			c.set(earlyFIN)
 			c.finAt = t.Seq() + seqValue(len(t.Payload()))
 		}
-	}
-	if c.has(sacks) {
-		c.set(ackNow)
-		return
 	}
 	h.flushWrite()
 	if c.state != closed {

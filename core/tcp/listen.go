@@ -142,7 +142,7 @@ func (h *Handler) accepted(l *listener, fd int, peer *sys.SockAddr) {
 	h.inheritPeeking(l, fd)
 	i := h.insert(&key, fd, synSent)
 	c := &h.conns[i]
-	c.set(scaled | sacks)
+	c.set(scaled)
 	c.rcvShift = maxShift
 	h.watch(i, c)
 	if c.state == closed {

@@ -19,7 +19,7 @@ import (
 
 // model is a guest's TCP, simple but complete: it keeps segments that come early,
 // acknowledges everything at once, sends again what a time-out or three
-// duplicates ask for, but not what was acknowledged selectively, and respects windows. It shares no code with the handler.
+// duplicates ask for, and respects windows. It shares no code with the handler.
 type model struct {
 	e        *env
 	p        *peer
@@ -30,7 +30,6 @@ type model struct {
 	una, nxt, edge  int // edge: right edge of the window granted
 	dups            int
 	rtoAt, rto      int64
-	sacked          []bool // by offset: never sent again
 	finSent, finAck bool
 
 	// From the handler.
@@ -51,7 +50,7 @@ const windowShift = 3
 func newModel(e *env, p *peer, out []byte, gso, bufLen int, seed uint64) *model {
 	return &model{
 		e: e, p: p, mss: int(p.mss), gso: gso, out: out, edge: initialWindow, finAt: -1,
-		sacked: make([]bool, len(out)), early: map[int][]byte{}, bufLen: bufLen, rng: rand.New(rand.NewPCG(seed, 1)), rto: modelRTO,
+		early: map[int][]byte{}, bufLen: bufLen, rng: rand.New(rand.NewPCG(seed, 1)), rto: modelRTO,
 	}
 }
 
@@ -117,9 +116,6 @@ func (m *model) acked(s packet.TCP) {
 		m.e.T.Fatalf("the handler acknowledged %d of %d bytes sent", off, m.nxt)
 	}
 	m.edge = max(m.edge, off+int(s.Window())<<maxShift)
-	for _, r := range sackOf(m.e.T, s) {
-		m.reported(off, int(r.First-m.p.iss-1), int(r.End-m.p.iss-1))
-	}
 	switch {
 	case off > m.una:
 		m.una, m.dups, m.rto = off, 0, modelRTO
@@ -129,28 +125,6 @@ func (m *model) acked(s packet.TCP) {
 			m.send(0, m.una, m.out[m.una:min(m.una+m.mss, m.nxt)])
 		}
 	}
-}
-
-// reported takes note of a selective acknowledgment beside the one of what is before off.
-func (m *model) reported(off, first, end int) {
-	if !m.p.sack || first <= off || end <= first || end > len(m.out) {
-		m.e.T.Fatalf("selective acknowledgment of %d to %d with %d, of %d bytes", first, end, off, len(m.out))
-	}
-	for i := first; i < end; i++ {
-		m.sacked[i] = true
-	}
-}
-
-// missing moves over what was acknowledged selectively, and gives the bytes up to the
-// next of that.
-func (m *model) missing() (n int) {
-	for m.nxt < len(m.out) && m.sacked[m.nxt] {
-		m.nxt++
-	}
-	for m.nxt+n < len(m.out) && !m.sacked[m.nxt+n] {
-		n++
-	}
-	return n
 }
 
 // data handles payload and FIN.
@@ -194,10 +168,7 @@ func (m *model) transmit() {
 	}
 	piece := max(m.mss, m.gso)
 	for m.nxt < len(m.out) && m.nxt < m.edge {
-		n := min(piece, m.missing(), m.edge-m.nxt)
-		if n <= 0 {
-			break
-		}
+		n := min(piece, len(m.out)-m.nxt, m.edge-m.nxt)
 		m.send(psh, m.nxt, m.out[m.nxt:m.nxt+n])
 		if m.nxt == m.una {
 			m.rtoAt = m.e.Now + m.rto
@@ -287,7 +258,6 @@ type modelCase struct {
 	held    int
 	seeds   int
 	inbound bool
-	sack    bool
 	wrap    bool // both sides' sequence numbers pass 2^32
 }
 
@@ -304,12 +274,7 @@ func TestTransfersThroughSpoiltLink(t *testing.T) {
 		{name: "bad link, jumbo", feat: all, mss: 65480, mtu: 65520, bufLen: 1 << 20, len: 2 << 20, faults: bad, seeds: 4},
 		{name: "bad link, small segments", feat: all, mss: 100, bufLen: 20000, len: 30000, faults: bad, seeds: 4},
 		{name: "bad link, inbound", feat: all, mss: 1460, bufLen: 50000, len: 100000, faults: bad, seeds: 4, inbound: true},
-		{name: "bad link, SACK", feat: all, mss: 1460, gso: 14600, bufLen: 200000, len: 300000, faults: bad, seeds: 6, sack: true},
-		{name: "bad link, SACK, jumbo", feat: all, mss: 65480, mtu: 65520, bufLen: 1 << 20, len: 2 << 20, faults: bad, seeds: 4, sack: true},
-		{name: "worse link, SACK", feat: all, mss: 1460, bufLen: 60000, len: 60000, faults: worse, seeds: 6, sack: true},
-		{name: "SACK, inbound, small pool", feat: all, mss: 1460, bufLen: 50000, len: 100000, faults: bad, seeds: 4, inbound: true, sack: true, held: 3},
-		{name: "SACK, slow host", feat: all, mss: 1460, gso: 14600, bufLen: 200000, len: 300000, faults: bad, seeds: 4, rcvbuf: 4096, sack: true},
-		{name: "SACK, numbers that wrap", feat: all, mss: 1460, gso: 14600, bufLen: 200000, len: 300000, faults: bad, seeds: 4, wrap: true, sack: true},
+		{name: "small pool, inbound", feat: all, mss: 1460, bufLen: 50000, len: 100000, faults: bad, seeds: 4, inbound: true, held: 3},
 		{name: "worse link", feat: all, mss: 1460, bufLen: 60000, len: 60000, faults: worse, seeds: 6},
 		{name: "small window", feat: all, mss: 1460, bufLen: 3000, len: 50000, faults: bad, seeds: 4},
 		{name: "no peek offset", feat: all, mss: 1460, gso: 14600, bufLen: 200000, len: 300000, faults: bad, seeds: 4, noPeek: true},
@@ -354,14 +319,14 @@ func testTransfer(t *testing.T, tt modelCase, seed uint64) {
 func openForModel(e *env, tt modelCase) *peer {
 	if tt.inbound {
 		p := e.called()
-		p.mss, p.shift, p.sack = tt.mss, windowShift, tt.sack
+		p.mss, p.shift = tt.mss, windowShift
 		p.send(seg{flags: syn | ack, ack: 1, wnd: 8000})
 		p.got()
 		return p
 	}
 	l := hostListener(e.T, "127.0.0.1", tt.rcvbuf)
 	p := e.newPeer(portOf(l.Addr()))
-	p.mss, p.shift, p.sack = tt.mss, windowShift, tt.sack
+	p.mss, p.shift = tt.mss, windowShift
 	if tt.wrap {
 		p.wrapSoon(100000)
 	}

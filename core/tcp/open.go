@@ -124,14 +124,11 @@ func (h *Handler) guestSYN(i uint32, c *conn, t packet.TCP) {
 	c.lastAck = c.rcvNxt // as if it were acknowledged: an RST may come before our SYN
 	o := t.SynOptions()
 	c.mss = h.guestMSS(o.MSS, h.table.Key(i).Guest.Is4())
-	c.clear(scaled | sacks)
+	c.clear(scaled)
 	c.sndShift, c.rcvShift = 0, 0
 	if o.HasWScale {
 		c.set(scaled)
 		c.sndShift, c.rcvShift = o.WScale, maxShift
-	}
-	if o.SACKPermitted {
-		c.set(sacks)
 	}
 	c.sndWnd = uint32(t.Window()) // never scaled in a SYN (RFC 7323 section 2.2)
 	c.maxWnd = c.sndWnd

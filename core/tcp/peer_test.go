@@ -40,7 +40,6 @@ type peer struct {
 	iss, irs      seqnum.Value
 	mss           uint16
 	shift         int8 // window scale offered in SYN; -1: none
-	sack          bool // selective acknowledgments offered in SYN
 	host          *net.TCPConn
 	last          *coretest.Frame
 	read          int // bytes of pattern that the host has read
@@ -74,7 +73,7 @@ func (p *peer) inject(s seg) {
 		h.Ack = p.irs + seqnum.Value(s.ack)
 	}
 	if s.flags&packet.SYN != 0 {
-		h.MSS, h.WScale, h.SACKPermitted = p.mss, p.shift, p.sack
+		h.MSS, h.WScale = p.mss, p.shift
 	}
 	p.Dev.Inject(coretest.TCP(p.guest, p.remote, h, []byte(s.data)))
 }

@@ -45,11 +45,7 @@ func (h *Handler) send(i uint32, c *conn, flags uint8, seq seqnum.Value, payload
 		h.hdr.Ack = c.rcvNxt
 		h.hdr.Window = h.advertise(i, c, flags)
 	}
-	if c.early != 0 && c.has(sacks) && len(payload) == 0 {
-		h.sackRanges(c, &h.hdr.SACK)
-	}
 	if flags&packet.SYN != 0 {
-		h.hdr.SACKPermitted = c.has(sacks)
 		h.hdr.MSS = h.ourMSS(k.Guest.Is4())
 		h.hdr.WScale = -1
 		if c.has(scaled) {
