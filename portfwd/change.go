@@ -88,7 +88,7 @@ func worthTelling(g *group, err error) bool {
 }
 
 // Check tells what is wrong with a pair of tables: rules that this run cannot
-// serve, conflicts, limits. The error is a *RuleError, a *ConflictError or a text
+// serve, conflicts, limits, circles. The error is a *RuleError, a *ConflictError or a text
 // of the command line contract.
 func Check(rules Rules, o Options) error {
 	for pif, list := range rules {
@@ -102,7 +102,7 @@ func Check(rules Rules, o Options) error {
 			}
 		}
 	}
-	return nil
+	return noCircle(rules, o)
 }
 
 func checkServable(pif fwd.Pif, r fwd.Rule, o Options) error {

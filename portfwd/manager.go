@@ -31,6 +31,8 @@ type Options struct {
 	// Namespace runs a function on a thread in the target network namespace. Nil:
 	// there is no such namespace, hence no Splice table and no auto-detection.
 	Namespace func(func() error) error
+	// Bypass is how flows of the rules are carried, if any of them past the tap.
+	Bypass fwd.Bypass
 	// MaxRules bounds the rules of each table; 0: 255.
 	MaxRules int
 	// AnyTarget allows target addresses of the other family than the listener's: where

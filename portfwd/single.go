@@ -76,6 +76,10 @@ func (r Rules) with(pif fwd.Pif, rule fwd.Rule, o Options) (Rules, error) {
 	if err := t.Add(rule); err != nil {
 		return r, err
 	}
-	r[pif] = t.rules
-	return r, nil
+	next := r
+	next[pif] = t.rules
+	if err := noCircle(next, o); err != nil {
+		return r, err
+	}
+	return next, nil
 }

@@ -61,7 +61,7 @@ func (g *guest) wire(log *slog.Logger) (*run, error) {
 func (g *guest) bind(log *slog.Logger) (*portfwd.Manager, error) {
 	o := portfwd.Options{
 		V4: g.cfg.V4.Enabled, V6: g.cfg.V6.Enabled, TCP: g.cfg.TCP, UDP: g.cfg.UDP,
-		FreeBind: g.freeBind, MaxRules: g.maxRules, Log: log,
+		Bypass: g.cfg.Bypass, FreeBind: g.freeBind, MaxRules: g.maxRules, Log: log,
 	}
 	if g.ns != nil {
 		o.Namespace = g.ns.Do
