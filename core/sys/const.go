@@ -6,6 +6,7 @@ import "golang.org/x/sys/unix"
 const (
 	MsgDontwait = unix.MSG_DONTWAIT
 	MsgNosignal = unix.MSG_NOSIGNAL
+	MsgMore     = unix.MSG_MORE
 	MsgPeek     = unix.MSG_PEEK
 )
 

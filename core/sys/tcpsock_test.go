@@ -386,3 +386,34 @@ func TestDataPathAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations, want 0", n)
 	}
 }
+
+// Data that was sent with MSG_MORE leaves in one segment with the FIN.
+func TestShutdownCarriesData(t *testing.T) {
+	onBoth(t, func(t *testing.T, a, b int) {
+		before := segmentsSent(t, a)
+		if n, errno := Send(a, []byte("last"), MsgNosignal|MsgDontwait|MsgMore); n != 4 || errno != 0 {
+			t.Fatalf("send: %d, %v", n, errno)
+		}
+		if got := peek(t, b, 4); got != "" {
+			t.Errorf("%q came before the FIN", got)
+		}
+		if errno := Shutdown(a, ShutWr); errno != 0 {
+			t.Fatal(errno)
+		}
+		if got := receive(t, b, 4); string(got) != "last" {
+			t.Errorf("got %q", got)
+		}
+		if n := segmentsSent(t, a) - before; n != 1 {
+			t.Errorf("%d segments, want 1", n)
+		}
+	})
+}
+
+func segmentsSent(t *testing.T, fd int) uint32 {
+	t.Helper()
+	info, err := unix.GetsockoptTCPInfo(fd, unix.SOL_TCP, unix.TCP_INFO)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Segs_out
+}

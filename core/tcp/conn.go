@@ -97,6 +97,8 @@ const (
 	// urgent: the host socket has had urgent data. Reads stop at its mark, so a short
 	// one does not show the end of the queue.
 	urgent
+	// ackSoon: on the list of those that acknowledge in the next turn.
+	ackSoon
 )
 
 // conn is one TCP connection of the guest and the host socket it is translated

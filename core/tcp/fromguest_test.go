@@ -99,7 +99,7 @@ func (e *env) batch(frames [][]byte) {
 		}
 		e.h.FromTap(&pkt, e.Now)
 	}
-	e.h.Flush(e.Now)
+	e.turn(0)
 }
 
 // The host fails in the middle of a batch: what comes behind must not go to whoever

@@ -190,7 +190,7 @@ func (h *Handler) processData(i uint32, c *conn, t packet.TCP) {
 		if c.state == closed {
 			return
 		}
-		h.dataReceived(c)
+		h.dataReceived(i, c)
 	}
 	if fin {
 		c.set(earlyFIN)
@@ -223,20 +223,23 @@ func (h *Handler) gap(i uint32, c *conn, t packet.TCP) {
 
 // finReceived handles the guest's FIN with number at, after all data before it.
 func (h *Handler) finReceived(i uint32, c *conn, at seqnum.Value) {
-	h.flushWrite()
+	h.flushBeforeFIN(i)
 	if c.state == closed || c.rcvNxt != at {
 		return // failed, or some data was not taken: the guest sends FIN again
 	}
 	c.rcvNxt++
-	c.set(guestFIN | ackNow)
+	c.set(guestFIN)
 	h.forgetEarly(c)
 	c.lastActive = h.now
 	switch c.state {
 	case established:
 		c.state = closeWait
+		h.finReceivedFirst(c)
 	case finWait1:
 		c.state = closing
+		c.set(ackNow)
 	default: // finWait2
+		c.set(ackNow)
 		h.enterTimeWait(i, c) // closes the socket, unless data is held
 	}
 	if c.fd >= 0 {

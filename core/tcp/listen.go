@@ -144,12 +144,9 @@ func (h *Handler) accepted(l *listener, fd int, peer *sys.SockAddr) {
 	c := &h.conns[i]
 	c.set(scaled)
 	c.rcvShift = maxShift
-	h.watch(i, c)
-	if c.state == closed {
-		return
-	}
 	h.beginHandshake(i, c)
 	h.Stats.InboundOpened++
+	h.watch(i, c)
 }
 
 // inheritPeeking prepares the accepted connection fd for peeking, if it did not

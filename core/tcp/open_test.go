@@ -146,6 +146,7 @@ func TestSynReceived(t *testing.T) {
 			p.host = accept(t, l)
 			p.await(seg{flags: syn | ack, ack: 1, wnd: 65535})
 			p.send(tt.in)
+			p.advance(time.Duration(finAckDelay))
 			p.expect(tt.want...)
 			checkState(t, e, tt.state)
 		})

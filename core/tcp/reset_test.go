@@ -14,7 +14,7 @@ func TestHostResetReachesGuest(t *testing.T) {
 		{"established", func(*peer) {}, []seg{{flags: rst | ack, seq: 1, ack: 1}}},
 		{"guest has closed", func(p *peer) {
 			p.send(seg{flags: fin | ack, seq: 1, ack: 1, wnd: 65535})
-			p.expect(pureAck(1, 2))
+			p.expectFinAck(pureAck(1, 2))
 		}, []seg{{flags: rst | ack, seq: 1, ack: 2}}},
 		{"host has closed, guest has not answered", func(p *peer) {
 			_ = p.host.CloseWrite()

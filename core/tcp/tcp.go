@@ -63,6 +63,8 @@ type Handler struct {
 	pool    pool
 	dirty   []uint32 // connections touched in this batch
 	backlog []uint32 // readable connections that used up their share of a turn
+	soon    []uint32 // connections that acknowledge in the next turn
+	due     []uint32 // those that do so in this one
 	writing uint32   // connection that out belongs to
 	out     sys.Iovecs
 	now     int64
@@ -118,7 +120,9 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 		out:       sys.NewIovecs(maxBatch),
 	}
 	h.conns, h.pool = sys.Slab[conn](h, o.MaxFlows), newPool(h, o.HeldChunks)
-	h.dirty, h.backlog = sys.Slab[uint32](h, o.MaxFlows)[:0], sys.Slab[uint32](h, o.MaxFlows)[:0]
+	for _, list := range []*[]uint32{&h.dirty, &h.backlog, &h.soon, &h.due} {
+		*list = sys.Slab[uint32](h, o.MaxFlows)[:0]
+	}
 	h.syn = newSynTimers(&cfg.Timeouts)
 	if h.rtoMax = int64(cfg.Timeouts.TCPRTOMax); h.rtoMax == 0 {
 		h.rtoMax = rtoMaxDefault
@@ -217,11 +221,12 @@ func (c *conn) note(bits uint32) {
 	}
 }
 
-// Backlog tells whether connections wait for their next share of a turn; the
-// engine then polls instead of sleeping and calls RunBacklog.
-func (h *Handler) Backlog() bool { return len(h.backlog) > 0 }
+// Backlog tells whether connections wait for the next turn, for their share of it or to
+// acknowledge; the engine then polls instead of sleeping and calls RunBacklog.
+func (h *Handler) Backlog() bool { return len(h.backlog) > 0 || len(h.due) > 0 }
 
-// RunBacklog gives each connection in the backlog another share.
+// RunBacklog gives each connection in the backlog another share, and acknowledges what
+// the last turn left for this one.
 func (h *Handler) RunBacklog(now int64) {
 	h.now = now
 	for _, i := range h.backlog {
@@ -231,6 +236,7 @@ func (h *Handler) RunBacklog(now int64) {
 		}
 	}
 	h.backlog = h.backlog[:0]
+	h.acknowledgeDue()
 }
 
 // receiving is for how long more data from the guest is waited for, after some came or

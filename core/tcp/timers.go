@@ -9,15 +9,6 @@ import (
 )
 
 const (
-	// ackDelay is how long an acknowledgment may wait for data to carry it. The
-	// bound is 500 ms (RFC 9293 section 3.8.6.3); the guest's smallest
-	// retransmission time-out is 200 ms.
-	ackDelay = int64(10 * time.Millisecond)
-	// maxDelayed is how much data may be unacknowledged by delay.
-	maxDelayed = 16 << 10
-	// interactiveWithin: data that follows data from the guest so closely counts as
-	// the answer to it.
-	interactiveWithin = int64(40 * time.Millisecond)
 	// linkRetry is when a full link is tried again; every further turn in which it
 	// refuses doubles that, up to linkRetryMax: it may be down.
 	linkRetry    = int64(time.Millisecond)

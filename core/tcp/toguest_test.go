@@ -82,7 +82,7 @@ func TestUrgentDataIsDiscarded(t *testing.T) {
 	p.takeAll("beforeurgent!behind", false)
 	p.send(seg{flags: fin | ack, seq: 1, ack: 20, wnd: 65535})
 	_ = p.host.CloseWrite()
-	p.await(pureAck(20, 2), seg{flags: fin | ack, seq: 20, ack: 2, wnd: anyWnd})
+	p.await(seg{flags: fin | ack, seq: 20, ack: 2, wnd: anyWnd})
 	if _, c := p.live(); c.acked != 0 {
 		t.Errorf("%d acknowledged bytes not discarded", c.acked)
 	}

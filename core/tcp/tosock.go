@@ -27,7 +27,19 @@ func (h *Handler) queueWrite(i uint32, c *conn, payload []byte) {
 // flushWrite writes the pending payloads to their host socket. What that does not
 // take is held; what cannot be held either is forgotten by taking RcvNxt back:
 // it has not been acknowledged yet, so the guest sends it again.
-func (h *Handler) flushWrite() {
+func (h *Handler) flushWrite() { h.flushWith(0) }
+
+// flushBeforeFIN is flushWrite before the FIN of connection i is passed on: the kernel
+// sends that in one segment with the last of the data (MSG_MORE).
+func (h *Handler) flushBeforeFIN(i uint32) {
+	if h.writing == i {
+		h.flushWith(sys.MsgMore)
+		return
+	}
+	h.flushWrite()
+}
+
+func (h *Handler) flushWith(flags int) {
 	i := h.writing
 	h.writing = flow.None
 	if i == flow.None || h.out.Count() == 0 {
@@ -36,7 +48,7 @@ func (h *Handler) flushWrite() {
 	c := &h.conns[i]
 	n, errno := 0, syscall.Errno(0)
 	if c.held == 0 && !c.has(writeFailed) {
-		n, errno = sys.SendIovecs(c.fd32(), &h.out, sys.MsgDontwait|sys.MsgNosignal)
+		n, errno = sys.SendIovecs(c.fd32(), &h.out, flags|sys.MsgDontwait|sys.MsgNosignal)
 		if errno != 0 {
 			n = 0
 		}

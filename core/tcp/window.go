@@ -109,15 +109,6 @@ func (h *Handler) watchOut(i uint32, c *conn) {
 	}
 }
 
-// acknowledge sends an acknowledgment that became due. If the link refuses it, a
-// timer tries again.
-func (h *Handler) acknowledge(i uint32, c *conn) {
-	h.sendAck(i, c)
-	if c.has(ackNow) {
-		c.ackAt = h.linkRetryAt()
-	}
-}
-
 // promised looks at the window after a segment has moved it or used some of it. A
 // guest that keeps to a small one may never make a write come out short.
 func (h *Handler) promised(i uint32, c *conn) {
@@ -130,18 +121,4 @@ func (h *Handler) promised(i uint32, c *conn) {
 func (h *Handler) tight(i uint32, c *conn) bool {
 	largest := min(h.windowLimit(h.table.Key(i).Guest.Is4()), 65535<<c.rcvShift)
 	return uint32(c.rcvAdv-c.rcvNxt) < min(overcommit, largest/2)
-}
-
-// dataReceived decides when data from the guest is acknowledged: at the end of
-// the batch, or within ackDelay if an answer is likely to carry the acknowledgment
-// (RFC 9293 section 3.8.6.3: at least every second full-sized segment).
-func (h *Handler) dataReceived(c *conn) {
-	owed := uint32(c.rcvNxt - c.lastAck)
-	if !c.has(interactive) || owed >= 2*uint32(c.mss) || owed >= maxDelayed {
-		c.set(ackNow)
-		return
-	}
-	if c.ackAt == 0 {
-		c.ackAt = h.now + ackDelay
-	}
 }
