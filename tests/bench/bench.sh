@@ -104,6 +104,7 @@ main() {
 	: >"$SAMPLES"
 	prepare_tools
 	serve in_peer "$PEER4:$OUT_PORT" "[$PEER6]:$OUT_PORT"
+	serve_by serve-lean in_peer "$PEER4:$OUT_LEAN_PORT" "[$PEER6]:$OUT_LEAN_PORT"
 	table_head
 	while read -r name; do
 		! selected "$name" || run_measure "$name"

@@ -2,7 +2,7 @@
 # What is measured. measure NAME TOOL takes one sample, or several that come from
 # the same run, and fails if there is no point in another try.
 
-OUT_PORT=5001 IPERF_PORT=5201
+OUT_PORT=5001 OUT_LEAN_PORT=5002 IPERF_PORT=5201
 HELD=2000 FLOWS=1000 CHANGES=100
 
 # measures prints all names in the order of the report: what-direction-MTU[-v6]. Direction
@@ -19,15 +19,14 @@ measures() {
 		done
 	done
 	printf 'cc-%s\n' out-65520 in-65520 out-1500 in-1500
-	printf '%s\n' udp-out-65520 udp-in-65520 rr-out-65520 rr-in-65520 crr-out-65520 crr-in-65520 \
-		{tcp,tcp8,udp,rr,crr}-lo-65520 tcp-lo-65520-v6 open-in-65520 open-lo-65520 \
-		change-in-65520 hold-out-65520 hold-in-65520 rss-load
+	printf '%s\n' {udp,rr,crr,crr4}-{out,in}-65520 {tcp,tcp8,udp,rr,crr,crr4}-lo-65520 \
+		tcp-lo-65520-v6 open-in-65520 open-lo-65520 change-in-65520 hold-out-65520 hold-in-65520 rss-load
 }
 
 # runs_of NAME: how many samples per tool.
 runs_of() {
 	case $1 in
-	startup) echo $((RUNS * 4)) ;;
+	startup | crr*) echo $((RUNS * 4)) ;;
 	rss-* | wakeups | hold-*) echo 1 ;;
 	*) echo "$RUNS" ;;
 	esac
@@ -49,7 +48,8 @@ explain() {
 	tcp-*) echo "Gbit/s, one stream" ;;
 	udp-*) echo "Gbit/s delivered, 1400-byte datagrams sent as fast as possible" ;;
 	rr-*) echo "one-byte requests answered per second" ;;
-	crr-*) echo "connect, request, answer, close: per second" ;;
+	crr-*) echo "connect, request, answer, close: per second, one client; four times as many runs, of a quarter of the time" ;;
+	crr4-*) echo "the same of four clients at once" ;;
 	p99-change-*) echo "that, 99 % of all changes" ;;
 	change-*) echo "ms that \`pesto\` takes to add or delete a port while $FLOWS connections are held, its start included" ;;
 	open-*) echo "connections to a published port per second, each used once and then held" ;;
@@ -111,10 +111,18 @@ remote() {
 }
 
 # server TOOL MTU DIRECTION VERSION: the test server, with port.
-server() {
-	local port=$OUT_PORT address
+server() { server_at "$OUT_PORT" 2 "$@"; }
+
+# lean_server is the one that takes little time of its own.
+lean_server() { server_at "$OUT_LEAN_PORT" 3 "$@"; }
+
+# server_at OUTPORT OFFSET TOOL MTU DIRECTION VERSION: the one at that port of the peer, or so
+# far behind the instance's first port.
+server_at() {
+	local port=$1 offset=$2 address
+	shift 2
 	# shellcheck disable=SC2153 # PORT is in tools.bash
-	[ "$3" = out ] || port=$((PORT["$1 $2"] + 2))
+	[ "$3" = out ] || port=$((PORT["$1 $2"] + offset))
 	address=$(remote "$3" "$4" "$1")
 	[ "$4" = v4 ] || address="[$address]"
 	echo "$address:$port"
@@ -197,16 +205,19 @@ cpu_ticks() {
 
 retransmissions() { inside "$1" "$2" nstat -asz TcpRetransSegs | awk '$1 == "TcpRetransSegs" { print $2 }'; }
 
-# nettool_figure NAME TOOL MTU DIRECTION VERSION SUBCOMMAND [flags]
-nettool_figure() {
-	local name=$1 tool=$2 mtu=$3 direction=$4 version=$5
-	shift 5
-	figure "$name" "$tool" from_client "$tool" "$mtu" "$direction" \
-		"$NETTOOL" "$@" -for "${SECONDS_PER_RUN}s" "$(server "$tool" "$mtu" "$direction" "$version")"
+measure_rr() {
+	figure "$1" "$2" from_client "${@:2:3}" "$NETTOOL" rr -timeout 30s -for "${SECONDS_PER_RUN}s" "$(server "${@:2}")"
 }
 
-measure_rr() { nettool_figure "$@" rr -timeout 30s; }
-measure_crr() { nettool_figure "$@" crr -timeout 30s; }
+measure_crr() { connections "$@" 1; }
+measure_crr4() { connections "$@" 4; }
+
+# connections NAME TOOL MTU DIRECTION VERSION CLIENTS
+connections() {
+	figure "$1" "$2" from_client "${@:2:3}" "$NETTOOL" crr -timeout 30s -clients "$6" \
+		-for "$((SECONDS_PER_RUN * 250))ms" "$(lean_server "${@:2:4}")"
+}
+
 measure_udp() { SCALE=1e9 figure "$1" "$2" flood "${@:2}"; }
 
 flood() {
@@ -276,11 +287,8 @@ changes() {
 # percentile P FILE
 percentile() { sort -n "$2" | awk -v p="$1" '{ v[NR] = $1 } END { i = int(NR * p / 100 + 0.5); print v[i < 1 ? 1 : i] }'; }
 
-measure_open() { figure "$1" "$2" open_rate "${@:2}"; }
-
-open_rate() {
-	from_client "$1" "$2" "$3" "$NETTOOL" hold -timeout 30s -count "$HELD" "$(server "$@")" </dev/null |
-		awk '$1 == "held" { print $2 / $4 }'
+measure_open() {
+	figure "$1" "$2" from_client "${@:2:3}" "$NETTOOL" open -timeout 30s -count "$HELD" "$(lean_server "${@:2}")"
 }
 
 held_count() {

@@ -111,17 +111,18 @@ instance() {
 prepare_guest() {
 	local key="$1 $2"
 	guest_congestion "$1" "$2" "${GUEST_CC:-$TOPO_CC}"
-	serve_in "$1" "$2" "$(guest_address "$1" 4):$((PORT[$key] + 2))" "$(guest_address "$1" 6):$((PORT[$key] + 2))" ||
-		serve_in "$1" "$2" "$(guest_address "$1" 4):$((PORT[$key] + 2))"
+	serve_in "$1" "$2" serve $((PORT[$key] + 2))
+	serve_in "$1" "$2" serve-lean $((PORT[$key] + 3))
 }
 
 # guest_congestion TOOL MTU NAME: for connections that begin from now on.
 guest_congestion() { inside "$1" "$2" sh -c "echo $3 >/proc/sys/net/ipv4/tcp_congestion_control"; }
 
+# serve_in TOOL MTU SUBCOMMAND PORT: over IPv6 too, where the guest has that.
 serve_in() {
 	GUEST_PID=${GUEST["$1 $2"]}
-	shift 2
-	serve in_guest "$@"
+	serve_by "$3" in_guest "$(guest_address "$1" 4):$4" "$(guest_address "$1" 6):$4" ||
+		serve_by "$3" in_guest "$(guest_address "$1" 4):$4"
 }
 
 # inside TOOL MTU CMD...: run CMD in the instance's guest.
@@ -141,8 +142,8 @@ guest_address() {
 	esac
 }
 
-# inbound_ports: iperf3's and the test server's.
-inbound_ports() { echo "$((NEXT_PORT - 9)),$((NEXT_PORT - 8))"; }
+# inbound_ports: iperf3's and the test servers'.
+inbound_ports() { echo "$((NEXT_PORT - 9)),$((NEXT_PORT - 8)),$((NEXT_PORT - 7))"; }
 
 start_direct() {
 	GUEST_PID=$(topo_pid host)

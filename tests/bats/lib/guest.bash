@@ -139,11 +139,14 @@ guest_end() {
 
 # serve WHERE ADDR...: run the test server in WHERE (in_peer, in_guest, in_host)
 # until topo_stop; returns when it listens. Sets BG_PID.
-serve() {
-	local where=$1 out
-	shift
+serve() { serve_by serve "$@"; }
+
+# serve_by SUBCOMMAND WHERE ADDR...: the same by another of nettool's servers.
+serve_by() {
+	local subcommand=$1 where=$2 out
+	shift 2
 	out=$(mktemp "$TOPO_DIR/serve.XXXXXX")
-	background "$where" "$NETTOOL" serve "$@" >"$out"
+	background "$where" "$NETTOOL" "$subcommand" "$@" >"$out"
 	wait_for 5 grep -q ready "$out"
 }
 

@@ -26,7 +26,7 @@ func runHold(args []string) error {
 	}
 	start := time.Now()
 	conns := make([]net.Conn, *count)
-	failed := each(*count, func(i int) error {
+	failed := each(*count, dialers, func(i int) error {
 		c, err := connect(addr)
 		if err != nil {
 			return err
@@ -41,7 +41,7 @@ func runHold(args []string) error {
 	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
 		return err
 	}
-	failed = each(*count, func(i int) error { return exchange(conns[i], "", ^uint64(i)) })
+	failed = each(*count, dialers, func(i int) error { return exchange(conns[i], "", ^uint64(i)) })
 	if failed != nil {
 		return fmt.Errorf("use again: %w", failed)
 	}
@@ -49,15 +49,15 @@ func runHold(args []string) error {
 	return nil
 }
 
-// each runs work(0) to work(count-1), dialers of them at a time, and returns
-// one of the errors.
-func each(count int, work func(i int) error) error {
+// each runs work(0) to work(count-1), atOnce of them at a time, and returns one of the
+// errors.
+func each(count, atOnce int, work func(i int) error) error {
 	var (
 		next  atomic.Int64
 		group sync.WaitGroup
 		first = make(chan error, 1)
 	)
-	for range dialers {
+	for range atOnce {
 		group.Go(func() {
 			for i := int(next.Add(1)) - 1; i < count; i = int(next.Add(1)) - 1 {
 				if err := work(i); err != nil {

@@ -75,6 +75,71 @@ func TestClientsAgainstServer(t *testing.T) {
 	}
 }
 
+func TestLeanClientsAgainstLeanServer(t *testing.T) {
+	p, err := newPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := listenLean("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.add(listener, syscall.EPOLLIN); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = serveLean(p, map[int32]bool{int32(listener): true}) }() // for the rest of the test run
+	sa, err := syscall.Getsockname(listener)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(sa.(*syscall.SockaddrInet4).Port)).String()
+	for _, tc := range []struct {
+		name string
+		run  func([]string) error
+		args []string
+	}{
+		{"connections", runCRR, []string{"-for", "10ms"}},
+		{"connections of several clients", runCRR, []string{"-for", "10ms", "-clients", "3"}},
+		{"open connections", runOpen, []string{"-count", "100", "-at-once", "7"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if err := tc.run(append(tc.args, addr)); err != nil {
+				t.Errorf("got error %v, want none", err)
+			}
+		})
+	}
+}
+
+func TestLeanServerWantsWholeRequests(t *testing.T) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fds[0])
+	defer syscall.Close(fds[1])
+	for _, tc := range []struct {
+		request, answer string
+		goesOn          bool
+	}{
+		{"once\n?", "?", false},
+		{"echo\n12345678", "12345678", true},
+		{"87654321", "87654321", true},
+	} {
+		if _, err := syscall.Write(fds[0], []byte(tc.request)); err != nil {
+			t.Fatal(err)
+		}
+		goesOn := answerLean(fds[1])
+		var b [leanMax]byte
+		n, err := syscall.Read(fds[0], b[:])
+		if err != nil || string(b[:n]) != tc.answer || goesOn != tc.goesOn {
+			t.Errorf("%q: answer %q, %v, goes on %v; want %q, %v", tc.request, b[:max(n, 0)], err, goesOn, tc.answer, tc.goesOn)
+		}
+	}
+	if !answerLean(fds[1]) {
+		t.Error("a connection without a request yet has ended")
+	}
+}
+
 func TestReceiveDetectsChangedStream(t *testing.T) {
 	var sent bytes.Buffer
 	want, err := send(&sent, 200000, 0)

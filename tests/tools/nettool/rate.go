@@ -23,7 +23,12 @@ func runRR(args []string) error {
 		return err
 	}
 	defer c.Close()
-	return printRate(*span, func() error { return ping(c) })
+	perSecond, err := rate(*span, func() error { return ping(c) })
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%.0f\n", perSecond)
+	return nil
 }
 
 // runCRR prints the number of complete connections per second: connect, one
@@ -34,6 +39,7 @@ func runRR(args []string) error {
 func runCRR(args []string) error {
 	f := newClient("crr")
 	span := f.Duration("for", 2*time.Second, "measure for this long")
+	clients := f.Int("clients", 1, "so many clients at once, each in a thread of its own")
 	addr, err := f.address(args)
 	if err != nil {
 		return err
@@ -42,9 +48,22 @@ func runCRR(args []string) error {
 	if err != nil {
 		return err
 	}
-	family, sa := sockaddr(to)
-	runtime.LockOSThread()
-	return printRate(*span, func() error { return connectRequestClose(family, sa) })
+	rates := make([]float64, *clients)
+	failed := each(*clients, *clients, func(i int) (err error) {
+		runtime.LockOSThread()
+		family, sa := sockaddr(to)
+		rates[i], err = rate(*span, func() error { return connectRequestClose(family, sa) })
+		return err
+	})
+	if failed != nil {
+		return failed
+	}
+	sum := 0.0
+	for _, r := range rates {
+		sum += r
+	}
+	fmt.Printf("%.0f\n", sum)
+	return nil
 }
 
 func sockaddr(a netip.AddrPort) (int, syscall.Sockaddr) {
@@ -93,15 +112,14 @@ func ping(c io.ReadWriter) error {
 	return err
 }
 
-// printRate repeats work for the span and prints how often per second it ran.
-func printRate(span time.Duration, work func() error) error {
+// rate repeats work for the span and returns how often per second it ran.
+func rate(span time.Duration, work func() error) (float64, error) {
 	n, start := 0, time.Now()
 	for time.Since(start) < span {
 		if err := work(); err != nil {
-			return fmt.Errorf("after %d: %w", n, err)
+			return 0, fmt.Errorf("after %d: %w", n, err)
 		}
 		n++
 	}
-	fmt.Printf("%.0f\n", float64(n)/time.Since(start).Seconds())
-	return nil
+	return float64(n) / time.Since(start).Seconds(), nil
 }
