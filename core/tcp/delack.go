@@ -62,12 +62,10 @@ func (h *Handler) acknowledgeSoon(i uint32, c *conn) {
 // acknowledged since.
 func (h *Handler) acknowledgeDue() {
 	for _, i := range h.due {
-		if c := &h.conns[i]; c.has(ackSoon) { // else its slot was freed, or a FIN came
+		if c := &h.conns[i]; c.has(ackSoon) { // else its slot was freed, or it has done so
 			c.clear(ackSoon)
-			if c.lastAck != c.rcvNxt {
-				c.set(ackNow)
-				h.touch(i, c)
-			}
+			c.set(ackNow)
+			h.touch(i, c)
 		}
 	}
 	h.due, h.soon = h.soon, h.due[:0]

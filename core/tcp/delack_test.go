@@ -4,8 +4,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/pasta-net/pasta/core/packet"
 )
 
 // expectFinAck checks that what acknowledges the guest's FIN comes after a moment, when
@@ -72,13 +70,13 @@ func TestAnswerAcknowledges(t *testing.T) {
 func TestFinIsAcknowledgedWithOurs(t *testing.T) {
 	p := newEnv(t, setup{}).outbound()
 	p.halfTurn(data(1, 1, "last"))
-	p.send(seg{flags: packet.FIN | packet.ACK, seq: 5, ack: 1, wnd: 65535})
+	p.send(seg{flags: fin | ack, seq: 5, ack: 1, wnd: 65535})
 	p.expect()
 	p.hostGets("last")
 	_ = p.host.Close()
-	p.await(seg{flags: packet.FIN | packet.ACK, seq: 1, ack: 6, wnd: anyWnd})
+	p.await(seg{flags: fin | ack, seq: 1, ack: 6, wnd: anyWnd})
 	checkState(t, p.env, lastAck)
-	p.send(seg{flags: packet.ACK, seq: 6, ack: 2, wnd: 65535})
+	p.send(seg{flags: ack, seq: 6, ack: 2, wnd: 65535})
 	p.expect()
 	p.expectGone()
 }
@@ -97,4 +95,26 @@ func TestAcknowledgmentOfAnotherConnection(t *testing.T) {
 	p.h.conns[i].rcvNxt++ // unacknowledged, but not for the next turn
 	p.nextTurn()
 	p.expect()
+}
+
+// The client's first words carry the acknowledgment of the handshake, if they are there.
+func TestClientThatSpeaksFirst(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		words string
+		want  []seg
+	}{
+		{"at once", "hello", []seg{data(1, 1, "hello")}},
+		{"not yet", "", []seg{pureAck(1, 1)}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newEnv(t, setup{}).called()
+			if tt.words != "" {
+				p.hostSends(tt.words)
+			}
+			p.send(seg{flags: syn | ack, ack: 1, wnd: 65535})
+			p.await(tt.want...)
+			p.expect()
+		})
+	}
 }

@@ -205,5 +205,5 @@ func (h *Handler) synAnswered(i uint32, c *conn, t packet.TCP) {
 		return
 	}
 	h.establish(i, c, t)
-	c.set(ackNow)
+	h.acknowledgeSoon(i, c) // if the client does not speak first
 }

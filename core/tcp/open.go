@@ -187,6 +187,5 @@ func (h *Handler) establish(i uint32, c *conn, t packet.TCP) {
 	c.maxWnd = max(c.maxWnd, c.sndWnd)
 	c.backoff, c.rtxAt = 0, 0
 	c.lastAck = c.rcvNxt
-	c.set(readable)
 	h.touch(i, c)
 }

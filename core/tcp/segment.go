@@ -70,7 +70,7 @@ func (h *Handler) send(i uint32, c *conn, flags uint8, seq seqnum.Value, payload
 			h.promised(i, c)
 		}
 		c.ackAt = 0
-		c.clear(ackNow)
+		c.clear(ackNow | ackSoon)
 	}
 	return sent, 0
 }
