@@ -196,8 +196,7 @@ func (e *Engine) icmpFromTap(p *packet.Packet, now int64) {
 }
 
 // tooBig handles an error about a packet of ours that is too long for where the guest
-// forwards it to, and tells whether p is one. Of TCP there are none: its segments are
-// what the other end can take.
+// forwards it to, and tells whether p is one.
 func (e *Engine) tooBig(p *packet.Packet, now int64) bool {
 	m, ok := packet.ParseICMP(p.L4)
 	if !ok {
@@ -205,8 +204,11 @@ func (e *Engine) tooBig(p *packet.Packet, now int64) bool {
 	}
 	mtu, ok := packet.TooBig(m, p.Proto)
 	var q packet.Quoted
-	if !ok || !packet.ParseQuoted(m, &q) || q.Proto == packet.ProtoTCP {
+	if !ok || !packet.ParseQuoted(m, &q) {
 		return false
+	}
+	if q.Proto == packet.ProtoTCP {
+		return e.tcp.TooBig(&q, mtu, now)
 	}
 	e.link.LearnMTU(q.Dst, mtu, now)
 	return true

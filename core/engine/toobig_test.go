@@ -73,7 +73,7 @@ func TestErrorsThatAreNotTooBig(t *testing.T) {
 	for name, frame := range map[string][]byte{
 		"too small to be true": tooBigFor(fam, service, 1000),
 		"quotes nothing":       coretest.ICMP(fam.Guest, fam.Gateway, packet.ICMPv6TooBig, 0, 1500, nil),
-		"quotes TCP":           coretest.ICMP(fam.Guest, fam.Gateway, packet.ICMPv6TooBig, 0, 1500, segment),
+		"quotes nobody's TCP":  coretest.ICMP(fam.Guest, fam.Gateway, packet.ICMPv6TooBig, 0, 1500, segment),
 	} {
 		f := newFixture(t, testConfig(), tap.Features{})
 		f.receive(frame)

@@ -1,6 +1,10 @@
 package packet
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/pasta-net/pasta/core/seqnum"
+)
 
 // MaxICMPError is the largest packet that PutICMPError makes, in bytes: an
 // ICMPv6 error stays within the minimum MTU (RFC 4443 section 2.4 c), an ICMP
@@ -95,7 +99,8 @@ func TooBig(m ICMP, proto uint8) (mtu uint16, ok bool) {
 type Quoted struct {
 	Src, Dst         Addr
 	Proto            uint8
-	SrcPort, DstPort uint16 // of TCP and UDP; of an ICMP echo: 0 and the identifier
+	SrcPort, DstPort uint16       // of TCP and UDP; of an ICMP echo: 0 and the identifier
+	Seq              seqnum.Value // of TCP
 }
 
 // ParseQuoted reads the packet quoted in the error message m. Only the first 8
@@ -128,5 +133,8 @@ func ParseQuoted(m ICMP, q *Quoted) bool {
 		return true
 	}
 	q.SrcPort, q.DstPort = UDP(l4).SrcPort(), UDP(l4).DstPort()
+	if q.Proto == ProtoTCP {
+		q.Seq = TCP(l4).Seq()
+	}
 	return true
 }

@@ -72,6 +72,15 @@ in_container() { enter_guest "$CONTAINER_PID" "$@"; }
 	in_container ping -c 3 -i 0.01 -W 2 -s 3000 "$PEER6" | grep " 0% packet loss"
 }
 
+# The container's own link takes more than the bridge does, as before a tunnel.
+@test "TCP to where packets have to be smaller than the container says" {
+	in_guest ip link set bridge0 mtu 1300
+	for family in IPv4 IPv6; do
+		in_container "$NETTOOL" down -size 3000000 -timeout 10s "$(endpoint out "$family")"
+	done
+	in_guest ip link set bridge0 mtu 1500
+}
+
 # reassembled: how many fragments the guest's own kernel put together or tried to.
 reassembled() { in_guest nstat -asz IpReasmReqds Ip6ReasmReqds | awk '/Reasm/ { n += $2 } END { print n }'; }
 
