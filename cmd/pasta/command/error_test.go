@@ -28,6 +28,13 @@ func TestErrors(t *testing.T) {
 		{"-F 2", "Invalid --fd: 2"},
 		{"-F 987654", "Could not move --fd descriptor: Bad file descriptor"},
 
+		{"-l ''", "Invalid --log-file: empty path"},
+		{"-p ''", "Invalid --pcap: empty path"},
+		{"-P ''", "Invalid --pid: empty path"},
+		{"-c ''", "Invalid --conf-path: empty path"},
+		{"--api-socket ''", "Invalid --api-socket: empty path"},
+		{"--userns ''", "Invalid --userns: empty path"},
+
 		{"-m 1500x", "Invalid MTU: 1500x"},
 		{"-m -1", "Invalid MTU: -1"},
 		{"-m ''", "Invalid MTU: "},

@@ -31,7 +31,7 @@ func (s *settings) generalOptions() []option {
 		},
 		{name: "stderr", short: "e", on: s.deprecatedStderr, usage: "Accepted without effect, for old callers"},
 		{
-			name: "log-file", short: "l", set: store(&o.LogFile), complete: CompleteFile,
+			name: "log-file", short: "l", set: storePath("log-file", &o.LogFile), complete: CompleteFile,
 			usage: "Log to `PATH` instead of the system log",
 		},
 		{
@@ -40,11 +40,11 @@ func (s *settings) generalOptions() []option {
 		},
 		{name: "runas", set: s.runAs, usage: "Run as `SPEC`: UID, UID:GID, LOGIN or LOGIN:GROUP"},
 		{
-			name: "pcap", short: "p", set: store(&o.PcapFile), complete: CompleteFile,
+			name: "pcap", short: "p", set: storePath("pcap", &o.PcapFile), complete: CompleteFile,
 			usage: "Capture the frames of the namespace interface to `FILE`, a regular one",
 		},
 		{
-			name: "pid", short: "P", set: store(&o.PIDFile), complete: CompleteFile,
+			name: "pid", short: "P", set: storePath("pid", &o.PIDFile), complete: CompleteFile,
 			usage: "Write the process ID to `FILE` when everything is set up",
 		},
 		{name: "fd", short: "F", set: s.checkFD, usage: "Accepted without effect: descriptor `FD` of a guest, for passt"},
@@ -53,11 +53,11 @@ func (s *settings) generalOptions() []option {
 			usage: "Print event counters at most every `SECONDS`, if anything happened; needs --foreground before it",
 		},
 		{
-			name: "conf-path", short: "c", set: store(&o.ConfPath), complete: CompleteFile,
+			name: "conf-path", short: "c", set: storePath("conf-path", &o.ConfPath), complete: CompleteFile,
 			usage: "Let pesto show and change forwards through a socket at `PATH`",
 		},
 		{
-			name: "api-socket", set: store(&o.APISocket), complete: CompleteFile,
+			name: "api-socket", set: storePath("api-socket", &o.APISocket), complete: CompleteFile,
 			usage: "Let rootlessctl show and change forwards through a socket at `PATH`",
 		},
 		{

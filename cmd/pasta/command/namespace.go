@@ -40,6 +40,9 @@ func (s *settings) netns(ref string) error {
 
 // userns and netnsOnly cancel each other.
 func (s *settings) userns(path string) error {
+	if path == "" {
+		return errorText("Invalid --userns: empty path")
+	}
 	s.opts.Target.Userns, s.opts.Target.NetnsOnly = path, false
 	return nil
 }

@@ -103,10 +103,14 @@ func turnOff(target *bool) func() error {
 	}
 }
 
-// store returns a "set" function that keeps the argument as it is.
-func store(target *string) func(string) error {
-	return func(text string) error {
-		*target = text
+// storePath returns a "set" function that keeps the argument of the option name. Empty
+// it would count as not given: that of a script whose variable is not set.
+func storePath(name string, target *string) func(string) error {
+	return func(path string) error {
+		if path == "" {
+			return errorText("Invalid --%s: empty path", name)
+		}
+		*target = path
 		return nil
 	}
 }
