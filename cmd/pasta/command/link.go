@@ -121,10 +121,19 @@ func badIfName(name string) string {
 	return ""
 }
 
+// nsMAC takes what the kernel takes for an interface.
 func (s *settings) nsMAC(text string) error {
 	mac, err := parseMAC(text)
+	switch {
+	case err != nil:
+		return err
+	case mac[0]&1 != 0:
+		return errorText("Invalid MAC address: %s (of a group)", text)
+	case mac == [6]byte{}:
+		return errorText("Invalid MAC address: %s (of nobody)", text)
+	}
 	s.opts.Net.NsMAC = &mac
-	return err
+	return nil
 }
 
 func (s *settings) ourMAC(text string) (err error) {
