@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -58,6 +59,9 @@ func TestListen(t *testing.T) {
 	}
 	if _, err := Listen(filepath.Join(path, "x")); !errors.Is(err, syscall.ENOTDIR) {
 		t.Errorf("below a socket: %v, want not a directory", err)
+	}
+	if _, err := Listen(filepath.Join(path, strings.Repeat("x", 108))); !errors.Is(err, syscall.ENAMETOOLONG) {
+		t.Errorf("longer than the kernel's limit: %v, want name too long", err)
 	}
 }
 

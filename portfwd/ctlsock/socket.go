@@ -22,7 +22,13 @@ func Listen(path string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
+// maxPath is the longest path of a socket in bytes (unix(7)).
+const maxPath = 107
+
 func listen(fd int, path string) error {
+	if len(path) > maxPath {
+		return syscall.ENAMETOOLONG // for the kernel an invalid argument like others
+	}
 	if err := removeStale(path); err != nil {
 		return err
 	}
