@@ -132,8 +132,8 @@ func (e *Engine) handlers(o *Options) {
 	if sockets != nil {
 		sockets.Notify(func() { e.loop.Post(e.resume) })
 	}
-	e.tcp = tcp.New(e.cfg, e.nat, e.link, e.loop, e.log, tcp.Options{Splice: e.splice})
 	e.udp = udp.New(e.cfg, e.nat, e.link, e.loop, e.log)
+	e.tcp = tcp.New(e.cfg, e.nat, e.link, e.loop, e.log, tcp.Options{Splice: e.splice, GiveWay: e.udp.GiveWay})
 	for pif, s := range e.spliceUDP {
 		e.udp.SetSplice(fwd.Pif(pif), s)
 	}

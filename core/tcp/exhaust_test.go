@@ -84,6 +84,40 @@ func TestSynIsDroppedWithoutDescriptors(t *testing.T) {
 	p.connect(l) // the guest tries again
 }
 
+// Flows of other protocols that are idle give way: a guest with many of them can still
+// connect and be connected to.
+func TestIdleFlowsGiveWay(t *testing.T) {
+	var idle []*os.File
+	give := func(int64) bool {
+		if len(idle) == 0 {
+			return false
+		}
+		_ = idle[0].Close()
+		idle = idle[1:]
+		return true
+	}
+	e := newEnv(t, setup{opts: Options{GiveWay: give}})
+	l := hostListener(t, "127.0.0.1", 0)
+	c := dial(t, e.listen(guestPort))
+	for range 2 {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		idle = append(idle, f)
+	}
+	exhaustDescriptors(t)
+	in := e.newPeer(portOf(c.LocalAddr()))
+	in.await(seg{flags: syn, wnd: 65535})
+	out := e.newPeer(portOf(l.Addr()))
+	out.guest = netip.AddrPortFrom(guest4, guestPort+1)
+	out.send(seg{flags: syn, wnd: 65535})
+	out.await(seg{flags: syn | ack, ack: 1, wnd: 65535})
+	if n := e.Link.Stats.Drops[packet.DropNoSocket]; n != 0 || e.h.paused != 0 || len(idle) != 0 {
+		t.Errorf("%d drops without socket, paused until %d, %d idle flows left", n, e.h.paused, len(idle))
+	}
+}
+
 // A guest whose connections all hold data takes no more than the pool has.
 func TestManyStalledHostsShareThePool(t *testing.T) {
 	e := newEnv(t, setup{opts: Options{MaxFlows: 16, HeldChunks: 4}})

@@ -87,6 +87,9 @@ func (h *Handler) acceptFrom(i uint32, l *listener) {
 		}
 		var peer sys.SockAddr
 		fd, errno := sys.Accept(l.FD, &peer)
+		if h.madeRoom(errno) {
+			fd, errno = sys.Accept(l.FD, &peer)
+		}
 		switch errno {
 		case 0:
 			h.accepted(l, fd, &peer)

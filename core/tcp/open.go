@@ -57,6 +57,9 @@ func usable(p *packet.Packet, key *flow.Key) bool {
 // hostSocket makes the socket for a connection to host.
 func (h *Handler) hostSocket(host packet.Addr) (int, syscall.Errno) {
 	fd, errno := sys.Socket(sys.Family(host), syscall.SOCK_STREAM, syscall.IPPROTO_TCP)
+	if h.madeRoom(errno) {
+		fd, errno = sys.Socket(sys.Family(host), syscall.SOCK_STREAM, syscall.IPPROTO_TCP)
+	}
 	if errno != 0 {
 		return -1, errno
 	}
@@ -65,6 +68,11 @@ func (h *Handler) hostSocket(host packet.Addr) (int, syscall.Errno) {
 	h.binder.Device(fd, host)
 	h.binder.Addr(fd, host, h.nat.OutboundScope(host))
 	return fd, 0
+}
+
+// madeRoom tells whether there is a descriptor to be had again after errno.
+func (h *Handler) madeRoom(errno syscall.Errno) bool {
+	return (errno == syscall.EMFILE || errno == syscall.ENFILE) && h.giveWay != nil && h.giveWay(h.now)
 }
 
 // setUp sets the options of every host socket: on those that connect, and on

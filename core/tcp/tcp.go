@@ -37,6 +37,9 @@ type Options struct {
 	// Splice carries the connections that bypass the tap. It is needed for
 	// listeners in the namespace, and where the configuration has a bypass.
 	Splice Splicer
+	// GiveWay, if not nil, ends a flow of another protocol that is idle, and tells
+	// whether there was one. It is asked when descriptors have run out.
+	GiveWay func(now int64) bool
 
 	// noPeekOff does without SO_PEEK_OFF, as kernels before 6.9 have to.
 	noPeekOff bool
@@ -55,6 +58,7 @@ type Handler struct {
 	conns     []conn
 	deadlines *flow.Deadlines
 	splice    Splicer
+	giveWay   func(now int64) bool
 	listeners flow.Slots[listener]
 	paused    int64 // when listeners that ran out of descriptors are tried again; 0: none
 
@@ -111,7 +115,7 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 		o.HeldChunks = 128
 	}
 	h := &Handler{
-		cfg: cfg, nat: nat, link: link, loop: lp, log: log, splice: o.Splice,
+		cfg: cfg, nat: nat, link: link, loop: lp, log: log, splice: o.Splice, giveWay: o.GiveWay,
 		binder:    hostsock.NewBinder(nat, log, "TCP"),
 		table:     flow.NewTable(o.MaxFlows),
 		deadlines: flow.NewDeadlines(o.MaxFlows),

@@ -97,28 +97,51 @@ const (
 )
 
 // recycle ends one of the flows that are idle longest and tells whether it
-// found one. Deadlines lag behind the traffic, so the first ones are brought up
-// to date until one is due first in truth.
+// found one.
 func (h *Handler) recycle(now int64) bool {
+	i, ok := h.idlest(now)
+	if ok {
+		h.close(i)
+		h.Stats.Recycled++
+	}
+	return ok
+}
+
+// GiveWay ends an idle flow that has a socket of its own, and tells whether there was
+// one. It is for whoever needs a descriptor when there are none left.
+func (h *Handler) GiveWay(now int64) bool {
+	for range recycleTries {
+		i, ok := h.idlest(now)
+		if !ok {
+			return false
+		}
+		own := h.flows[i].fd >= 0
+		h.close(i)
+		h.Stats.Recycled++
+		if own {
+			return true
+		}
+	}
+	return false
+}
+
+// idlest finds one of the flows that are idle longest. Deadlines lag behind the
+// traffic, so the first ones are brought up to date until one is due first in truth.
+func (h *Handler) idlest(now int64) (i uint32, ok bool) {
 	for range recycleTries {
 		at, ok := h.deadlines.Next()
 		if !ok {
-			return false
+			return flow.None, false
 		}
 		i, _ := h.deadlines.Expired(at)
 		if due := h.due(i); due > at {
 			h.deadlines.Set(i, due)
 			continue
 		}
-		if now-h.flows[i].last < recycleIdle {
-			h.deadlines.Set(i, at)
-			return false
-		}
-		h.close(i)
-		h.Stats.Recycled++
-		return true
+		h.deadlines.Set(i, at)
+		return i, now-h.flows[i].last >= recycleIdle
 	}
-	return false
+	return flow.None, false
 }
 
 // insertStranger is insert for a client. Whoever can reach a forward makes such

@@ -320,6 +320,14 @@ func TestOutOfDescriptors(t *testing.T) {
 		if e.h.Stats.Recycled != 1 || e.h.Len() != flows {
 			t.Errorf("%d recycled with %d flows, want 1 and %d", e.h.Stats.Recycled, e.h.Len(), flows)
 		}
+		for n := flows - 2; n >= 0; n-- { // for others, all but the one that is not idle
+			if !e.h.GiveWay(e.Now) || e.h.Len() != n+1 {
+				t.Errorf("%d flows left, want %d", e.h.Len(), n+1)
+			}
+		}
+		if e.h.GiveWay(e.Now) {
+			t.Error("a flow in use gave way")
+		}
 	})
 }
 

@@ -42,7 +42,7 @@ func group(a packet.Addr) bool { return a.IsMulticast() || a.IsBroadcast() }
 func (h *Handler) openSocket(i uint32, t *target, now int64) syscall.Errno {
 	family := sys.Family(t.host)
 	fd, errno := sys.Socket(family, syscall.SOCK_DGRAM, 0)
-	if (errno == syscall.EMFILE || errno == syscall.ENFILE) && h.recycle(now) {
+	if (errno == syscall.EMFILE || errno == syscall.ENFILE) && h.GiveWay(now) {
 		fd, errno = sys.Socket(family, syscall.SOCK_DGRAM, 0)
 	}
 	if errno != 0 {
