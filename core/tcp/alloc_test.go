@@ -92,6 +92,26 @@ func TestEarlyDataAllocatesNothing(t *testing.T) {
 	}
 }
 
+// Two connections in turn take the only chunk of early data from each other.
+func TestTakingEarlyDataAwayAllocatesNothing(t *testing.T) {
+	e := newEnv(t, setup{opts: Options{HeldChunks: 1}})
+	l := hostListener(t, "127.0.0.1", 0)
+	a, b := newWire(e.stray(l, guestPort, 0), 10), newWire(e.stray(l, guestPort+1, 0), 10)
+	a.seq, b.seq = a.seq+10, b.seq+10
+	if allocs := testing.AllocsPerRun(500, func() {
+		a.segment()
+		e.h.Flush(e.Now)
+		b.segment()
+		e.h.Flush(e.Now)
+		e.Dev.Discard()
+	}); allocs != 0 {
+		t.Errorf("%v allocations, want 0", allocs)
+	}
+	if a.earlyOf() != 0 || b.earlyOf() != 1 {
+		t.Errorf("%d and %d chunks, want 0 and 1", a.earlyOf(), b.earlyOf())
+	}
+}
+
 func TestHeldDataAllocatesNothing(t *testing.T) {
 	p := slowHost(t, setup{})
 	w := newWire(p, 500)

@@ -209,7 +209,7 @@ func (h *Handler) processData(i uint32, c *conn, t packet.TCP) {
 func (h *Handler) gap(i uint32, c *conn, t packet.TCP) {
 	h.Stats.OutOfOrder++
 	if c.state.takesData() {
-		h.keepEarly(c, t.Seq(), t.Payload())
+		h.keepEarly(i, c, t.Seq(), t.Payload())
 		if t.Flags()&packet.FIN != 0 {
 			c.set(earlyFIN)
 			c.finAt = t.Seq() + seqValue(len(t.Payload()))

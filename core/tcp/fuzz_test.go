@@ -205,12 +205,16 @@ func (s *script) check() {
 	s.T.Helper()
 	h := s.h
 	checkFreeSlots(s.T, h)
-	live, chunks := 0, 0
+	live, chunks, early := 0, 0, 0
 	h.table.All(func(i uint32) {
 		live++
 		s.seen[h.conns[i].state] = true
 		chunks += s.checkConn(i, &h.conns[i])
+		early += int(h.conns[i].earlyChunks)
 	})
+	if early != h.pool.early {
+		s.T.Fatalf("%d chunks of early data, the pool counts %d", early, h.pool.early)
+	}
 	for i := range h.conns {
 		if c := &h.conns[i]; c.state != closed && !h.table.Valid(uint32(i), h.table.Gen(uint32(i))) {
 			s.T.Fatalf("slot %d is in state %d but free", i, c.state)
@@ -267,6 +271,9 @@ func (s *script) checkHeld(i uint32, c *conn) int {
 		if chunks++; chunks > len(s.h.pool.meta) || m.off > m.end || m.end > chunkLen {
 			s.T.Fatalf("connection %d: broken chain of chunks", i)
 		}
+		if m.owner != flow.None {
+			s.T.Fatalf("connection %d: held data %+v may be taken away", i, m)
+		}
 	}
 	if bytes != c.held {
 		s.T.Fatalf("connection %d: %d bytes held, %d in chunks", i, c.held, bytes)
@@ -283,6 +290,8 @@ func checkEarly(t testing.TB, h *Handler, c *conn) (chunks int) {
 		switch {
 		case chunks == maxEarly:
 			t.Fatal("too many chunks of early data, or a broken chain")
+		case m.owner == flow.None || &h.conns[m.owner] != c:
+			t.Fatalf("early data %+v is somebody else's", m)
 		case m.seq.LessThan(at) || m.end <= m.off || m.end > chunkLen:
 			t.Fatalf("early data %+v behind %d", m, at)
 		case c.rcvAdv.LessThan(h.pool.endSeq(n)):

@@ -92,6 +92,7 @@ func (m *model) receive() {
 	for _, f := range m.e.Dev.Take(m.e.T) {
 		s := f.TCP(m.e.T)
 		switch {
+		case s.DstPort() != m.p.guest.Port(): // of another connection
 		case s.Flags()&rst != 0 && m.finSeen && m.una == len(m.out):
 			m.finAck = true // in LAST-ACK a reset is as good (RFC 9293 section 3.10.7.4): TIME-WAIT was over
 		case s.Flags()&rst != 0:
@@ -258,6 +259,7 @@ type modelCase struct {
 	held    int
 	seeds   int
 	inbound bool
+	strays  int  // idle connections with early data beside it
 	wrap    bool // both sides' sequence numbers pass 2^32
 }
 
@@ -275,6 +277,8 @@ func TestTransfersThroughSpoiltLink(t *testing.T) {
 		{name: "bad link, small segments", feat: all, mss: 100, bufLen: 20000, len: 30000, faults: bad, seeds: 4},
 		{name: "bad link, inbound", feat: all, mss: 1460, bufLen: 50000, len: 100000, faults: bad, seeds: 4, inbound: true},
 		{name: "small pool, inbound", feat: all, mss: 1460, bufLen: 50000, len: 100000, faults: bad, seeds: 4, inbound: true, held: 3},
+		{name: "strays beside it", feat: all, mss: 1460, gso: 14600, bufLen: 200000, len: 300000, faults: bad, seeds: 4, strays: 3},
+		{name: "strays beside it, slow host", feat: all, mss: 1460, bufLen: 50000, len: 100000, faults: bad, seeds: 4, rcvbuf: 4096, strays: 3, held: 3},
 		{name: "worse link", feat: all, mss: 1460, bufLen: 60000, len: 60000, faults: worse, seeds: 6},
 		{name: "small window", feat: all, mss: 1460, bufLen: 3000, len: 50000, faults: bad, seeds: 4},
 		{name: "no peek offset", feat: all, mss: 1460, gso: 14600, bufLen: 200000, len: 300000, faults: bad, seeds: 4, noPeek: true},
@@ -298,6 +302,9 @@ func testTransfer(t *testing.T, tt modelCase, seed uint64) {
 			return link
 		},
 	})
+	for l, i := hostListener(t, "127.0.0.1", 0), 0; i < tt.strays; i++ {
+		e.stray(l, guestPort+1+uint16(i), maxEarly)
+	}
 	p := openForModel(e, tt)
 	link.on = true
 	toHost, toGuest := []byte(pattern(int(seed)<<8, tt.len)), []byte(pattern(int(seed)<<16+77, tt.len))

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"github.com/pasta-net/pasta/core/flow"
 	"github.com/pasta-net/pasta/core/seqnum"
 	"github.com/pasta-net/pasta/core/sys"
 )
@@ -16,18 +17,26 @@ type pool struct {
 	meta []chunk
 	free uint16 // index+1 of the first free chunk
 	left int    // number of free chunks
+	// early is the number of chunks of early data. They count as free for all but early
+	// data: it was not acknowledged, so it may be forgotten at any time.
+	early int
 }
 
 type chunk struct {
-	next     uint16       // index+1
-	off, end uint32       // bytes in use
-	seq      seqnum.Value // of the first byte, in early data
+	next     uint16 // index+1
+	off, end uint32 // bytes in use
+
+	// Of early data: the connection, since when it waits in loop nanoseconds, and the
+	// number of the first byte.
+	owner uint32 // flow.None: not early data
+	since int64
+	seq   seqnum.Value
 }
 
 func newPool(owner *Handler, chunks int) pool {
 	p := pool{mem: sys.Slab[byte](owner, chunks*chunkLen), meta: make([]chunk, chunks), left: chunks}
 	for i := range p.meta {
-		p.meta[i].next = uint16(i + 2)
+		p.meta[i] = chunk{next: uint16(i + 2), owner: flow.None}
 	}
 	if chunks > 0 {
 		p.meta[chunks-1].next = 0
@@ -41,7 +50,7 @@ func (p *pool) take() uint16 {
 	i := p.free
 	if i != 0 {
 		p.free = p.meta[i-1].next
-		p.meta[i-1] = chunk{}
+		p.meta[i-1] = chunk{owner: flow.None}
 		p.left--
 	}
 	return i
@@ -70,9 +79,23 @@ func (p *pool) endSeq(i uint16) seqnum.Value {
 	return m.seq.Add(seqnum.Size(m.end - m.off))
 }
 
-// scarce tells whether so little is left that nothing should be kept that the guest
-// would send again anyway. It is true before low is.
-func (p *pool) scarce() bool { return p.left <= len(p.meta)/4*3 }
+// takeEarly gives an empty chunk for early data of a connection, index+1; 0 if there is
+// none, or early data has its quarter of the pool already.
+func (p *pool) takeEarly(owner uint32, now int64) uint16 {
+	if p.left == 0 || p.early >= len(p.meta)-len(p.meta)/4*3 {
+		return 0
+	}
+	i := p.take()
+	p.meta[i-1].owner, p.meta[i-1].since = owner, now
+	p.early++
+	return i
+}
+
+// unmark makes chunk i of early data one of no connection's, which nobody takes away.
+func (p *pool) unmark(i uint16) {
+	p.meta[i-1].owner = flow.None
+	p.early--
+}
 
 // low tells whether so little is left that windows should not count on it.
-func (p *pool) low() bool { return p.left < len(p.meta)/2 }
+func (p *pool) low() bool { return p.left+p.early < len(p.meta)/2 }

@@ -111,8 +111,11 @@ func (h *Handler) hold(c *conn, skip int) int {
 	return total
 }
 
-// extend gives c another chunk.
+// extend gives c another chunk, in the place of early data if need be.
 func (h *Handler) extend(c *conn) bool {
+	if h.pool.left == 0 {
+		h.evictEarly(forHeld)
+	}
 	i := h.pool.take()
 	if i == 0 {
 		return false
