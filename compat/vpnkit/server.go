@@ -17,7 +17,8 @@ const (
 	// maxLinks is how many connections are served at a time. Each has a thread, and
 	// memory for a data path of its own.
 	maxLinks = 64
-	// maxShaking is how many more may be on their way there.
+	// maxShaking is how many more may be silent, or about to say what they want. The next
+	// one takes the place of the oldest.
 	maxShaking = 64
 	// patience is how long a client may take to shake hands.
 	patience = 10 * time.Second
@@ -34,16 +35,17 @@ type server struct {
 	lan      *lan
 	attach   service.Attach
 	log      *slog.Logger
-	// shaking and links count connections.
-	shaking, links chan struct{}
-	resolver       *resolver
+	// shaking are the connections that have not said yet what they want, links counts
+	// those that move frames.
+	shaking  shaking
+	links    chan struct{}
+	resolver *resolver
 }
 
 func newServer(s *settings, attach service.Attach, log *slog.Logger) *server {
 	return &server{
 		settings: s, guests: newGuests(&s.network), lan: newLAN(s.network.serverMAC), attach: attach, log: log,
-		shaking: make(chan struct{}, maxShaking), links: make(chan struct{}, maxLinks),
-		resolver: newResolver(log),
+		links: make(chan struct{}, maxLinks), resolver: newResolver(log),
 	}
 }
 
@@ -59,8 +61,9 @@ func (s *server) serve(l net.Listener) error {
 		case err != nil:
 			return fmt.Errorf("accept client: %w", err)
 		}
-		s.shaking <- struct{}{} // further ones wait
-		go s.client(conn.(*net.UnixConn))
+		u := conn.(*net.UnixConn)
+		s.shaking.enter(u)
+		go s.client(u)
 	}
 }
 
@@ -78,53 +81,73 @@ func passes(err error) bool {
 
 // client serves one connection until it ends.
 func (s *server) client(conn *net.UnixConn) {
-	room := false
-	select {
-	case s.links <- struct{}{}:
-		room = true
-		defer func() { <-s.links }()
-	default:
-	}
-	fd, g, err := s.welcome(conn, room)
-	<-s.shaking
+	fd, g, err := s.welcome(conn)
 	if err != nil {
 		s.log.Info("client refused", "err", err)
 		return
 	}
+	defer s.freeLink()
 	s.link(fd, g)
 }
 
-// welcome shakes hands and gives the descriptor that frames move on from then on.
-func (s *server) welcome(conn *net.UnixConn, room bool) (fd int, g guest, err error) {
+// welcome shakes hands and gives the descriptor that frames move on from then on, with
+// one of the links.
+func (s *server) welcome(conn *net.UnixConn) (fd int, g guest, err error) {
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	g, err = s.shakeHands(conn)
+	if err != nil {
 		return -1, g, err
 	}
-	if g, err = s.shakeHands(conn, room); err == nil {
-		fd, err = takeFD(conn)
+	if fd, err = takeFD(conn); err != nil {
+		s.freeLink()
 	}
 	return fd, g, err
 }
 
 // shakeHands finds out who the client speaks for, and grants it a link if there is room
 // for one.
-func (s *server) shakeHands(conn io.ReadWriter, room bool) (g guest, err error) {
-	c, err := readCommand(conn)
-	if err == nil && !room {
-		err = errTooMany
-	}
+func (s *server) shakeHands(conn *net.UnixConn) (g guest, err error) {
+	c, err := s.hear(conn)
 	if err == nil {
-		g, err = s.guests.assign(c)
+		g, err = s.admit(c)
 	}
 	var r refusal
 	switch {
 	case err == nil:
-		_, err = conn.Write(vifResponse(s.settings.network.mtu, g.mac))
+		if _, err = conn.Write(vifResponse(s.settings.network.mtu, g.mac)); err != nil {
+			s.freeLink()
+		}
 	case errors.As(err, &r):
 		_, _ = conn.Write(disconnectResponse(string(r))) // a client that has gone need not know
 	}
 	return g, err
 }
+
+// hear finds out what a client wants. It has some time for that, until too many others
+// come.
+func (s *server) hear(conn *net.UnixConn) (command, error) {
+	defer s.shaking.leave(conn)
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		return command{}, err
+	}
+	return readCommand(conn)
+}
+
+// admit gives the guest that a client speaks for, and takes a link for it. Errors are
+// refusals.
+func (s *server) admit(c command) (g guest, err error) {
+	select {
+	case s.links <- struct{}{}:
+	default:
+		return g, errTooMany
+	}
+	if g, err = s.guests.assign(c); err != nil {
+		s.freeLink()
+	}
+	return g, err
+}
+
+func (s *server) freeLink() { <-s.links }
 
 // readCommand exchanges versions and reads what the client wants. Refusals are to be
 // told to the client; after other errors there is nobody to talk to.

@@ -70,7 +70,12 @@ func (s *testServer) run(g *service.Guest) error {
 // dial connects without saying anything.
 func (s *testServer) dial() net.Conn {
 	s.t.Helper()
+	end := time.Now().Add(coretest.Patience)
 	c, err := net.Dial("unix", s.path)
+	for errors.Is(err, syscall.EAGAIN) && time.Now().Before(end) { // the queue is full
+		time.Sleep(time.Millisecond)
+		c, err = net.Dial("unix", s.path)
+	}
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -164,6 +169,43 @@ func TestTooManyLinks(t *testing.T) {
 	last.Close()
 	for b[0] != responseVif {
 		_, b = s.vif(2)
+	}
+}
+
+// TestSilentClients: more than places do not delay one that speaks, whether they say
+// nothing or some.
+func TestSilentClients(t *testing.T) {
+	for _, tt := range []struct{ name, words string }{
+		{"nothing", ""}, {"half a version", hello[:20]}, {"a version", hello}, {"half a command", hello + "\x01" + uuidText[:9]},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := startServer(t, nil)
+			var silent []net.Conn
+			for range 100 {
+				c := s.dial()
+				if _, err := io.WriteString(c, tt.words); err != nil && !errors.Is(err, syscall.EPIPE) {
+					t.Fatal(err)
+				}
+				silent = append(silent, c)
+			}
+			begin := time.Now()
+			c, b := s.vif(1)
+			if d := time.Since(begin); b[0] != responseVif || d > time.Second {
+				t.Errorf("response % x after %v", b[:12], d)
+			}
+			guestPings(t, c, 1)
+			// Those that came last are still heard.
+			if tt.words != "" {
+				return
+			}
+			last := silent[len(silent)-1]
+			if _, err := io.WriteString(last, hello); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(last, make([]byte, initLen)); err != nil {
+				t.Errorf("the last one to come: %v", err)
+			}
+		})
 	}
 }
 
