@@ -116,6 +116,8 @@ func TestRequests(t *testing.T) {
 		{"IPv6", add(`"proto":"tcp","host_port":%d,"guest_addr6":"fd00::64","guest_port":80`, p3), `{"return":{"id":3}}`},
 		{"IPv4 as host_addr6", add(`"proto":"tcp","host_addr6":"127.0.0.1","host_port":1,"guest_port":80`), fmt.Sprintf(badAdd, "host_addr6")},
 		{"IPv4 as guest_addr6", add(`"proto":"tcp","host_port":1,"guest_addr6":"127.0.0.1","guest_port":80`), fmt.Sprintf(badAdd, "guest_addr6")},
+		{"execute is empty", `{"execute":""}`, `{"error":{"desc":"bad request: unknown execute"}}`},
+		{"execute is null", `{"execute":null}`, `{"error":{"desc":"bad request: no execute found"}}`},
 		{"all of them", `{"execute":"list_hostfwd"}` + "\n", `{"return":{"entries":[` + list + `]},"entries":[` + list + `]}`},
 
 		{"remove without arguments", `{"execute":"remove_hostfwd"}`, badID},
@@ -132,6 +134,38 @@ func TestRequests(t *testing.T) {
 				t.Errorf("%s\ngot  %s\nwant %s", tt.request, got, tt.want)
 			}
 		})
+	}
+}
+
+// TestNumbers has ports and IDs in the forms that JSON knows.
+func TestNumbers(t *testing.T) {
+	for text, want := range map[string]int{
+		"8080": 8080, " 8080 ": 8080, "8080.0": 8080, "8.08e3": 8080, "8080E0": 8080, "80800e-1": 8080, "1": 1, "65535": 65535, "65535.0": 65535,
+		"": 0, "0": 0, "-0": 0, "0.5": 0, "8080.5": 0, "65535.9": 0, "65536": 0, "73616": 0, "-1": 0, "-57456": 0, "1e10": 0, "1e400": 0,
+		"4294975376": 0, "9223372036854775807": 0, `"8080"`: 0, "null": 0, "true": 0, "[80]": 0, "{}": 0,
+	} {
+		o := object{"host_port": json.RawMessage(text)}
+		if got := o.whole("host_port", maxPort); got != want {
+			t.Errorf("%s is %d, want %d", text, got, want)
+		}
+	}
+	a := newAnswerer(t)
+	for i, form := range []string{"%d", "%d.0", "%de0"} {
+		id := i + 1
+		want := fmt.Sprintf(`{"return":{"id":%d}}`, id)
+		if got := string(a.to(fmt.Appendf(nil, `{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":%d.0,"guest_port":80.0}}`, freePort(t)))); got != want {
+			t.Errorf("add: %s, want %s", got, want)
+		}
+		for _, bad := range []string{"%d.5", `"%d"`, "-%d", "%d0000000000"} {
+			request := `{"execute":"remove_hostfwd","arguments":{"id":` + fmt.Sprintf(bad, id) + `}}`
+			if got := string(a.to([]byte(request))); !strings.Contains(got, "bad arguments.id") {
+				t.Errorf("%s: %s", request, got)
+			}
+		}
+		request := `{"execute":"remove_hostfwd","arguments":{"id":` + fmt.Sprintf(form, id) + `}}`
+		if got := string(a.to([]byte(request))); got != `{"return":{}}` {
+			t.Errorf("%s: %s", request, got)
+		}
 	}
 }
 

@@ -98,7 +98,7 @@ func TestOptions(t *testing.T) {
 		}},
 		{"source by interface", "--outbound-addr lo 42 tap0", func(s *settings) { s.outbound[0] = source{true, "lo", netAddr("127.0.0.1")} }},
 		{"MAC", "-c --macaddress 02:aB:00:0:5:6 42 tap0", func(s *settings) {
-			s.configure, s.mac, s.macAddress = true, "02:aB:00:0:5:6", &[6]byte{2, 0xab, 0, 0, 5, 6}
+			s.configure, s.macGiven, s.mac, s.macAddress = true, true, "02:aB:00:0:5:6", &[6]byte{2, 0xab, 0, 0, 5, 6}
 		}},
 		{"path", "--netns-type path " + dir + " tap0", func(s *settings) { s.pid, s.netnsType, s.path = 0, "path", dir }},
 		{"unknown type is a path", "--netns-type=foo " + dir + " tap0", func(s *settings) { s.pid, s.netnsType, s.path = 0, "foo", dir }},
@@ -116,6 +116,83 @@ func TestOptions(t *testing.T) {
 				t.Errorf("%s (-want +got):\n%s", tt.args, diff)
 			}
 		})
+	}
+}
+
+// TestWords has values that scripts come by: the words are not split at blanks here.
+func TestWords(t *testing.T) {
+	mac := &[6]byte{2, 0xab, 0, 0, 5, 6}
+	withMAC := func(text string) func(*settings) {
+		return func(s *settings) { s.configure, s.macGiven, s.mac, s.macAddress = true, true, text, mac }
+	}
+	dir := t.TempDir()
+	for _, tt := range []struct {
+		args []string
+		want func(*settings)
+	}{
+		{[]string{"--mtu= 1400", "42", "tap0"}, func(s *settings) { s.mtu = 1400 }},
+		{[]string{"-m", "\t1400", "42", "tap0"}, func(s *settings) { s.mtu = 1400 }},
+		{[]string{"--mtu=+1400", "42", "tap0"}, func(s *settings) { s.mtu = 1400 }},
+		{[]string{"--mtu=01400", "42", "tap0"}, func(s *settings) { s.mtu = 1400 }},
+		{[]string{"--exit-fd= 5", "--ready-fd=\n6", "42", "tap0"}, func(s *settings) { s.exitFD, s.readyFD = 5, 6 }},
+		{[]string{"-e", "-0", "-r", "+6", "42", "tap0"}, func(s *settings) { s.exitFD, s.readyFD = 0, 6 }},
+		{[]string{"    42", "tap0"}, nil},
+		{[]string{"+42", "tap0"}, nil},
+		{[]string{"0042", "tap0"}, nil},
+		{[]string{"--netns-type=", dir, "tap0"}, func(s *settings) { s.pid, s.netnsType, s.path = 0, "path", dir }},
+		{[]string{"--netns-type=tapfd", " 7"}, func(s *settings) { s.pid, s.ifName, s.netnsType, s.tapFD = 0, "", "tapfd", 7 }},
+		{[]string{"--api-socket=", "42", "tap0"}, nil},
+		{[]string{"-c", "--macaddress= 02:ab:00:00:05:06 ", "42", "tap0"}, withMAC(" 02:ab:00:00:05:06 ")},
+		{[]string{"-c", "--macaddress=02-AB-00-00-05-06", "42", "tap0"}, withMAC("02-AB-00-00-05-06")},
+	} {
+		t.Run(fmt.Sprintf("%q", tt.args), func(t *testing.T) {
+			if diff := cmp.Diff(usual(tt.want), parse(t, tt.args...), compareSettings); diff != "" {
+				t.Errorf("%q (-want +got):\n%s", tt.args, diff)
+			}
+		})
+	}
+}
+
+// TestBadWords has values that upstream refuses, and those that it takes for others.
+func TestBadWords(t *testing.T) {
+	const (
+		badMTU = "MTU must be a positive integer (< 65522)\n"
+		badPID = "PID must be a positive integer\n"
+		noPath = "existing path expected when --netns-type=path: No such file or directory\n"
+		badMAC = "\"%s\" is an invalid MAC address.\n" +
+			"macaddress has to be a valid MAC address (hex string, 6 bytes, each byte separated by a ':')."
+	)
+	number := map[string]string{"--mtu=%s": badMTU, "--exit-fd=%s": "exit-fd must be a non-negative integer\n", "--ready-fd=%s": "ready-fd must be a non-negative integer\n"}
+	for _, value := range []string{
+		"", " ", "5 ", "5\n", "0x10", "5.0", "1e3", "1_0", "- 5", "+-5", "\u00a05", "2147483648", "4294967297", "99999999999999999999", "-1",
+	} {
+		for option, want := range number {
+			expectError(t, want, fmt.Sprintf(option, value), "42", "tap0")
+		}
+		expectError(t, badPID, "--", value, "tap0")
+		expectError(t, "TAPFD must a file descriptor\n", "--netns-type=tapfd", "--", value)
+	}
+	expectError(t, noPath, "--netns-type=", "42", "tap0")
+	expectError(t, noPath, "--netns-type=path", "", "tap0")
+	expectError(t, "userns path doesn't exist: \n", "--userns-path=", "42", "tap0")
+	expectError(t, "--target-type must be either \"netns\" or \"bess\"\n", "--target-type=", "42", "tap0")
+	expectError(t, "--macaddr cannot be specified when --configure or -c is not specified\n", "--macaddress=", "42", "tap0")
+	for _, mac := range []string{"", " ", "0xaa:bb:cc:dd:ee:ff", "aa:bb:cc:dd:ee:1ff", "aa:bb:cc:dd:ee:", "::::::", "+a:b:c:d:e:f", "aa:bb:cc:dd:ee"} {
+		expectError(t, fmt.Sprintf(badMAC, mac), "-c", "--macaddress="+mac, "42", "tap0")
+	}
+	for _, cidr := range []string{
+		"", " 10.0.2.0/24", "10.0.2.0/24 ", "10.0.2.0/+24", "10.0.2.0/024", "10.2/24", "10.0.2.0/24x", "0x0a.0.2.0/24", "10.0.2.0/-1", "10.0.2.0/999",
+	} {
+		expectError(t, "invalid CIDR: "+cidr+"\n", "--cidr="+cidr, "42", "tap0")
+	}
+	expectError(t, "invalid network address: 010.0.2.0\n", "--cidr=010.0.2.0/24", "42", "tap0")
+}
+
+// expectError runs args, which have to end with status 1 and stderr.
+func expectError(t *testing.T, stderr string, args ...string) {
+	t.Helper()
+	if got := program(args...); got.exit != 1 || got.stderr != stderr {
+		t.Errorf("%q: status %d, stderr %q, want 1, %q", args, got.exit, got.stderr, stderr)
 	}
 }
 

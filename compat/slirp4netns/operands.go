@@ -2,7 +2,6 @@ package slirp4netns
 
 import (
 	"os"
-	"strconv"
 
 	"github.com/pasta-net/pasta/core/sys"
 )
@@ -10,7 +9,7 @@ import (
 // takeOperands applies the rules between options and reads the operands.
 func (s *settings) takeOperands(operands []string) error {
 	switch {
-	case s.mac != "" && !s.configure:
+	case s.macGiven && !s.configure:
 		return usageError("--macaddr cannot be specified when --configure or -c is not specified")
 	case s.targetType == targetBess:
 		return s.takeSocket(operands)
@@ -40,23 +39,23 @@ func (s *settings) takeNamespace(operand string) error {
 		s.path = operand
 		return nil
 	}
-	pid, err := strconv.ParseInt(operand, 10, 32)
-	if err != nil || pid <= 0 {
+	pid, ok := number(operand)
+	if !ok || pid <= 0 {
 		return usageError("PID must be a positive integer")
 	}
-	s.pid = int(pid)
+	s.pid = pid
 	return nil
 }
 
 func (s *settings) takeTapFD(operands []string) error {
-	fd, err := strconv.ParseInt(operands[0], 10, 32)
-	if err != nil || fd < 0 {
+	fd, ok := number(operands[0])
+	if !ok || fd < 0 {
 		return usageError("TAPFD must a file descriptor")
 	}
 	if len(operands) > 1 {
 		s.warn("too many arguments")
 	}
-	s.tapFD = int(fd)
+	s.tapFD = fd
 	return nil
 }
 

@@ -3,6 +3,7 @@ package slirp4netns
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"net/netip"
 
 	"github.com/pasta-net/pasta/compat/rootlesskit/ports"
@@ -27,21 +28,35 @@ type object map[string]json.RawMessage
 
 // text gives a string member, "" if there is none.
 func (o object) text(name string) string {
-	var s string
-	if json.Unmarshal(o[name], &s) != nil {
-		return ""
-	}
+	s, _ := o.lookup(name)
 	return s
 }
 
-// port gives a number member that is a port, 0 if there is none.
-func (o object) port(name string) uint16 {
-	var n uint16
-	if json.Unmarshal(o[name], &n) != nil {
+// lookup gives a string member, and whether there is one.
+func (o object) lookup(name string) (text string, ok bool) {
+	var s *string
+	if json.Unmarshal(o[name], &s) != nil || s == nil {
+		return "", false
+	}
+	return *s, true
+}
+
+// whole gives a number member that is an integer from 1 to most, 0 if there is none.
+// JSON knows one kind of number: 80, 80.0 and 8e1 are the same, and there are writers
+// for which all are floating-point.
+func (o object) whole(name string, most int) int {
+	var f float64
+	if json.Unmarshal(o[name], &f) != nil || f < 1 || f > float64(most) || f != math.Trunc(f) {
 		return 0
 	}
-	return n
+	return int(f)
 }
+
+// maxPort and maxID bound numbers in requests.
+const (
+	maxPort = 1<<16 - 1
+	maxID   = 1<<31 - 1
+)
 
 // entry is a forward as list_hostfwd shows it.
 type entry struct {
@@ -96,9 +111,11 @@ func (a *answerer) execute(request []byte) (reply any, err error) {
 	if json.Unmarshal(o["arguments"], &args) != nil {
 		args = nil
 	}
-	switch o.text("execute") {
-	case "":
+	command, ok := o.lookup("execute")
+	if !ok {
 		return nil, textError("bad request: no execute found")
+	}
+	switch command {
 	case "add_hostfwd":
 		return a.add(args)
 	case "list_hostfwd":
@@ -138,13 +155,13 @@ func (a *answerer) spec(args object) (s ports.Spec, bad string) {
 	if host, ok = args.addr("host_addr"+suffix, host); !ok {
 		return s, "host_addr" + suffix
 	}
-	if s.ParentPort = int(args.port("host_port")); s.ParentPort == 0 {
+	if s.ParentPort = args.whole("host_port", maxPort); s.ParentPort == 0 {
 		return s, "host_port"
 	}
 	if guest, ok = args.addr("guest_addr"+suffix, guest); !ok {
 		return s, "guest_addr" + suffix
 	}
-	if s.ChildPort = int(args.port("guest_port")); s.ChildPort == 0 {
+	if s.ChildPort = args.whole("guest_port", maxPort); s.ChildPort == 0 {
 		return s, "guest_port"
 	}
 	s.ParentIP = host.String()
@@ -179,8 +196,8 @@ func (a *answerer) list() listing {
 }
 
 func (a *answerer) remove(args object) (reply any, err error) {
-	var id int
-	if json.Unmarshal(args["id"], &id) != nil || !a.has(id) {
+	id := args.whole("id", maxID)
+	if !a.has(id) {
 		return nil, textError("bad request: remove_hostfwd: bad arguments.id")
 	}
 	if a.book.Remove(id) != nil {

@@ -42,6 +42,7 @@ type settings struct {
 	apiSocket, usernsPath             string
 	netnsType, targetType             string
 	cidr, mac                         string
+	macGiven                          bool
 	// outbound are the sources of host-side sockets, for IPv4 and IPv6.
 	outbound [2]source
 

@@ -1,10 +1,10 @@
 package slirp4netns
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
-	"strconv"
 
 	"github.com/pasta-net/pasta/compat/getopt"
 )
@@ -25,7 +25,7 @@ func (r *run) options() []getopt.Option {
 			Usage: "do not let the gateway address reach 127.0.0.1 of the host",
 		},
 		{Name: "no-host-loopback", On: s.noHostLoopback, Hidden: true},
-		{Name: "netns-type", Set: keep(&s.netnsType), Usage: "what the first operand is, `TYPE` ([path|pid|tapfd], default=pid)"},
+		{Name: "netns-type", Set: s.setNetnsType, Usage: "what the first operand is, `TYPE` ([path|pid|tapfd], default=pid)"},
 		{Name: "userns-path", Set: s.setUsernsPath, Usage: "user namespace to enter first, `PATH`"},
 		{
 			Name: "enable-sandbox", On: getopt.TurnOn(&s.sandbox),
@@ -36,7 +36,7 @@ func (r *run) options() []getopt.Option {
 		{Name: "outbound-addr", Set: s.setOutbound4, Usage: "bind IPv4 sockets to the `IPv4` address or interface (experimental)"},
 		{Name: "outbound-addr6", Set: s.setOutbound6, Usage: "bind IPv6 sockets to the `IPv6` address or interface (experimental)"},
 		{Name: "disable-dns", On: getopt.TurnOn(&s.disableDNS), Usage: "do not forward 10.0.2.3 (or its like) to a resolver (experimental)"},
-		{Name: "macaddress", Set: keep(&s.mac), Usage: "`MAC` address of the tap (only valid with -c)"},
+		{Name: "macaddress", Set: s.setMAC, Usage: "`MAC` address of the tap (only valid with -c)"},
 		{Name: "target-type", Set: keep(&s.targetType), Usage: "`TYPE` of the target ([netns|bess], default=netns)"},
 		{Name: "help", Short: "h", On: r.help, Usage: "show this help and exit"},
 		{Name: "version", Short: "v", On: r.printVersion, Usage: "show version and exit"},
@@ -53,18 +53,29 @@ func keep(target *string) func(string) error {
 // descriptor returns the "set" function of an option that names a descriptor.
 func descriptor(target *int, name string) func(string) error {
 	return func(text string) error {
-		fd, err := strconv.ParseInt(text, 10, 32)
-		if err != nil || fd < 0 {
+		fd, ok := number(text)
+		if !ok || fd < 0 {
 			return usageError(name + " must be a non-negative integer")
 		}
-		*target = int(fd)
+		*target = fd
 		return nil
 	}
 }
 
+// setNetnsType: an empty word is as unknown as others, and those are paths.
+func (s *settings) setNetnsType(text string) error {
+	s.netnsType = cmp.Or(text, netnsPath)
+	return nil
+}
+
+func (s *settings) setMAC(text string) error {
+	s.macGiven, s.mac = true, text
+	return nil
+}
+
 func (s *settings) setMTU(text string) error {
-	mtu, err := strconv.Atoi(text)
-	if err != nil || mtu <= 0 || mtu > maxMTU {
+	mtu, ok := number(text)
+	if !ok || mtu <= 0 || mtu > maxMTU {
 		return usageError("MTU must be a positive integer (< 65522)")
 	}
 	s.mtu = mtu

@@ -40,16 +40,21 @@ func parseCIDR(text string) (netip.Prefix, error) {
 	return p, nil
 }
 
-// parseMAC reads the value of --macaddress.
+// number reads a decimal number of the command line, as strtol(3) does: blanks in front
+// of it do not matter ("$(ps -o pid= ...)"). What exceeds an int of C is no number, where
+// upstream takes the lower bits for one.
+func number(text string) (n int, ok bool) {
+	v, err := strconv.ParseInt(strings.TrimLeft(text, " \t\n\v\f\r"), 10, 32)
+	return int(v), err == nil
+}
+
+// parseMAC reads the value of --macaddress, with colons or hyphens.
 func parseMAC(text string) (*[6]byte, error) {
 	const hint = "macaddress has to be a valid MAC address (hex string, 6 bytes, each byte separated by a ':')."
-	octets := strings.Split(text, ":")
-	if len(octets) > 6 {
-		return nil, unterminated(fmt.Sprintf("%q is an invalid MAC address.  Is it too long?\n%s", text, hint))
-	}
+	octets := strings.Split(strings.ReplaceAll(strings.TrimSpace(text), "-", ":"), ":")
 	var mac [6]byte
-	valid := len(octets) == len(mac)
-	for i, octet := range octets {
+	valid := len(octets) >= len(mac)
+	for i, octet := range octets[:min(len(octets), len(mac))] {
 		if len(octet) == 1 {
 			octet = "0" + octet
 		}
@@ -60,8 +65,11 @@ func parseMAC(text string) (*[6]byte, error) {
 		}
 		mac[i] = b[0]
 	}
-	if !valid {
-		return nil, unterminated(fmt.Sprintf("%q is an invalid MAC address.\n%s", text, hint))
+	switch {
+	case !valid:
+		return nil, unterminated(fmt.Sprintf("\"%s\" is an invalid MAC address.\n%s", text, hint))
+	case len(octets) > len(mac):
+		return nil, unterminated(fmt.Sprintf("\"%s\" is an invalid MAC address.  Is it too long?\n%s", text, hint))
 	}
 	return &mac, nil
 }
@@ -109,7 +117,7 @@ func (s *settings) takeValues() (err error) {
 			return unterminated(words)
 		}
 	}
-	if s.mac != "" {
+	if s.macGiven {
 		s.macAddress, err = parseMAC(s.mac)
 	}
 	return err

@@ -101,6 +101,25 @@ usage_shown() { grep -q '^Usage: slirp4netns ' "$OUT"; }
 		-c --macaddress=1:2:3:4:5:6:7 1 t
 		2147483647 t
 		--netns-type=path /dev/null t
+		--mtu= 1 t
+		--mtu=0x10 1 t
+		--mtu=5.0 1 t
+		--mtu=+1500 2147483647 t
+		--mtu=01500 2147483647 t
+		-e 0x3 1 t
+		-r 3x 1 t
+		-e +5 2147483647 t
+		--netns-type= 1 t
+		--target-type= 1 t
+		--userns-path= 1 t
+		--macaddress= 1 t
+		-c --macaddress= 1 t
+		-c --macaddress=:::::: 1 t
+		-c --macaddress=aa-bb-cc-dd-ee-ff 2147483647 t
+		--cidr= 1 t
+		--cidr=10.0.2.0/024 1 t
+		--cidr=010.0.2.0/24 1 t
+		--cidr=0x0a.0.2.0/24 1 t
 	END
 }
 
