@@ -3,6 +3,7 @@ package slirp4netns
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -342,6 +343,21 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// TestUserNamespaceThatCannotBeOpened: a path that is there, to be opened by nobody.
+func TestUserNamespaceThatCannotBeOpened(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "socket")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	got := program("--userns-path="+path, "--netns-type=path", "/proc/self/ns/net", "tap0")
+	_, err = got.service.Open()
+	if want := path + ": No such device or address\nchild failed(1)"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 func TestWarnings(t *testing.T) {
 	for args, want := range map[string]string{
 		"-6":                         "WARNING: Support for IPv6 is experimental\n",
@@ -356,6 +372,9 @@ func TestWarnings(t *testing.T) {
 		if !strings.HasPrefix(got.stdout, want) || want == "" && strings.Contains(got.stdout, "WARNING") {
 			t.Errorf("%s: stdout %q, want %q", args, got.stdout, want)
 		}
+	}
+	if got := program("--target-type=bess", "/x"); got.stdout != "WARNING: BESS mode is experimental\n" {
+		t.Errorf("bess: stdout %q", got.stdout)
 	}
 	if got := program("1", "tap0", "more"); got.stdout != "WARNING: too many arguments\n" || got.service == nil {
 		t.Errorf("too many operands: stdout %q", got.stdout)

@@ -76,6 +76,38 @@ func TestGoClientWithAddress(t *testing.T) {
 	}
 }
 
+// TestRefusals has every reason that upstream's server gives, as its client tells it.
+func TestRefusals(t *testing.T) {
+	s := startServer(t, func(s *settings) { s.network.highest = addr("192.168.65.4") })
+	first, second := googleuuid.New(), googleuuid.New()
+	for _, tt := range []struct {
+		who  googleuuid.UUID
+		want string // preferred address; empty: any
+		err  string
+	}{
+		{first, "192.168.65.3", ""},
+		{second, "192.168.65.5", "Preferred IP address out of range."},
+		{second, "192.168.65.3", "Preferred IP address 192.168.65.3 already used."},
+		{first, "192.168.65.4", "UUID already assigned to a different IP than the IP requested by the client"},
+		{second, "", ""},
+		{googleuuid.New(), "", "No IP addresses available."},
+	} {
+		v, err := vmnet.New(t.Context(), s.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer v.Close()
+		if tt.want == "" {
+			_, err = v.ConnectVif(tt.who)
+		} else {
+			_, err = v.ConnectVifIP(tt.who, net.ParseIP(tt.want))
+		}
+		if (err == nil) != (tt.err == "") || err != nil && err.Error() != tt.err {
+			t.Errorf("%+v: %v", tt, err)
+		}
+	}
+}
+
 // guestConn is a connection that carries frames of a guest with address 192.168.65.3,
 // the first to come.
 type guestConn struct {

@@ -139,9 +139,31 @@ do_slirp failed
 parent failed" ]]
 }
 
+# both_fail WANT CMD...: CMD before a program that is to make $TAP. Debian's fails with
+# WANT, and so does ours.
+both_fail() {
+	local want=$1 program
+	shift
+	for program in slirp4netns "$SLIRP"; do
+		fails_with "$want
+child failed(1)" detached "$@" timeout 10 "$program" "$TARGET" "$TAP"
+	done
+}
+
+@test "a tap that cannot be made, as Debian's slirp4netns tells it" {
+	new_target
+	TAP=a/b both_fail "ioctl(TUNSETIFF): Invalid argument" as_user
+	TAP=lo both_fail "ioctl(TUNSETIFF): Invalid argument" as_user
+	# shellcheck disable=SC2016 # for the shell in there
+	TAP=tap0 both_fail 'open("/dev/net/tun"): No such file or directory' \
+		in_host unshare -m sh -c 'mount -t tmpfs none /dev/net && exec "$@"' sh
+}
+
 @test "-c configures the tap and lo, nothing without" {
 	new_guest
 	slirp_serve "$TARGET" tap0
+	grep -Eqx 'sent tapfd=[0-9]+ for tap0' "$SLIRP_OUT"
+	grep -Eqx 'received tapfd=[0-9]+' "$SLIRP_OUT"
 	[ "$(in_guest ip -o link show up | wc -l)" -eq 0 ]
 	[ -z "$(in_guest ip -o address)" ]
 	slirp_serve -c --macaddress=02:00:00:00:12:34 --cidr=10.9.0.0/16 -m 1400 "$TARGET" tap1
@@ -238,7 +260,8 @@ parent failed" ]]
 	exec 9>&-
 	ends_with 0 "$PID"
 	[ ! -e "$SLIRP_API" ]
-	grep -qx 'exitfd event' "$OUT"
+	[ "$(tail -n 2 "$OUT")" = "exitfd event
+do_slirp is exiting" ]
 	rm "$pipe"
 }
 
