@@ -20,6 +20,10 @@ teardown() {
 	leaves_nothing
 }
 
+@test "it is this one that runs" { slirp_is_ours; }
+
+@test "what a container has from the start" { slirp_first_sight; }
+
 @test "a container reaches the peer" { slirp_goes_out; }
 
 @test "address plan and resolver" { slirp_addresses; }
@@ -30,6 +34,10 @@ teardown() {
 
 @test "ports by slirp4netns" { slirp_ports slirp4netns; }
 
+@test "ports by slirp4netns show the client" { slirp_shows_clients; }
+
 @test "ports by RootlessKit" { slirp_ports rootlesskit; }
+
+@test "ports by default" { slirp_ports; }
 
 @test "slirp4netns ends with the container" { slirp_ends; }

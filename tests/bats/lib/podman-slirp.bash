@@ -10,6 +10,9 @@ slirp_start() {
 	baseline
 }
 
+# slirp_is_ours: Podman runs this one.
+slirp_is_ours() { podman info --format '{{.Host.Slirp4NetNS.Version}}' | grep -q '^commit: pasta-'; }
+
 # slirped NAME[:OPTIONS] ...: a container with these options of slirp4netns.
 slirped() {
 	local name=${1%%:*} options=
@@ -26,6 +29,22 @@ slirp_goes_out() {
 	refused "$PEER4:1" podman exec a
 	podman exec a nettool up -size 100000000 "$PEER4:$OUT_PORT"
 	podman exec a nettool down -size 100000000 "$PEER4:$OUT_PORT"
+}
+
+# slirp_first_sight: what the first command of a container has, which waits for nothing. Sandbox,
+# filter and IPv6 are on.
+slirp_first_sight() {
+	run in_new --network slirp4netns -- sh -c "ip -o address show tap0; ip route; cat /sys/class/net/tap0/mtu
+		cat /etc/resolv.conf; nettool connect 10.0.2.2:7001; nettool connect $PEER4:$OUT_PORT
+		nettool connect [$PEER6]:$OUT_PORT; nslookup name.example"
+	# shellcheck disable=SC2154 # set by run
+	echo "$output"
+	[[ "$output" == *"inet 10.0.2.100/24 "*"inet6 fd00::"*"default via 10.0.2.2 dev tap0"*65520*"nameserver 10.0.2.3"* ]]
+	[[ "$output" == *"
+ENETUNREACH
+ok
+ok
+"*192.0.2.1* ]]
 }
 
 slirp_addresses() {
@@ -47,26 +66,37 @@ slirp_options() {
 	[[ "$(podman exec b nettool peer "$PEER4:$OUT_PORT")" == "$HOST4":* ]]
 }
 
+# slirp_loopback: it can be had, and is asked from the address that is given.
 slirp_loopback() {
 	slirped a
-	run podman exec a nettool connect -timeout 3s 10.0.2.2:7001
-	# shellcheck disable=SC2154 # set by run
-	[ "$output" != ok ]
+	expect ENETUNREACH podman exec a nettool connect -timeout 3s 10.0.2.2:7001
 	slirped b:allow_host_loopback=true
 	reaches 10.0.2.2:7001 podman exec b
+	slirped c:allow_host_loopback=true,mtu=1500,cidr=10.5.0.0/24,outbound_addr="$HOST4"
+	podman exec c ip -o address show tap0 | grep -q ' 10.5.0.100/24 '
+	expect 1500 podman exec c cat /sys/class/net/tap0/mtu
+	[[ "$(podman exec c nettool peer 10.5.0.2:7001)" == "$HOST4":* ]]
 }
 
-# slirp_ports HANDLER: published ports come with the container and go with it.
+# slirp_ports [HANDLER]: published ports come with the container and go with it.
 slirp_ports() {
 	for _ in 1 2 3; do
-		slirped "a:port_handler=$1" -p 8080:80 -p 8080:80/udp -p 127.0.0.1:8081:80
+		slirped "a${1:+:port_handler=$1}" -p 8080:80 -p 8080:80/udp -p 127.0.0.1:8081:80
 		reaches "$HOST4:8080" in_peer
 		reaches_udp "$HOST4:8080" in_peer
+		in_peer nettool up -size 10000000 "$HOST4:8080"
+		in_peer nettool udp-echo -count 20 "$HOST4:8080"
 		reaches 127.0.0.1:8081 as_user
 		refused "$HOST4:8081" in_peer
 		podman rm --force --time 0 a
 		refused "$HOST4:8080" in_peer
 	done
+}
+
+# slirp_shows_clients: with ports by slirp4netns.
+slirp_shows_clients() {
+	slirped a:port_handler=slirp4netns -p 8080:80
+	[[ "$(in_peer nettool peer "$HOST4:8080")" == "$GATEWAY4":* ]]
 }
 
 slirp_ends() {
