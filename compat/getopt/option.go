@@ -14,6 +14,8 @@ type Option struct {
 	// occurrence. Exactly one of them is given.
 	Set func(string) error
 	On  func() error
+	// Optional lets an option that has On take an argument without effect, as "--name=value".
+	Optional bool
 	// Hidden options are in no help, and have no abbreviations.
 	Hidden bool
 }
@@ -26,6 +28,9 @@ func (o Option) Flag() *pflag.Flag {
 		flag.Value = &value{set: func(string) error { return o.On() }}
 	} else {
 		flag.Value = &value{set: o.Set, takes: true}
+	}
+	if o.Optional {
+		flag.Annotations = map[string][]string{Optional: {}}
 	}
 	return flag
 }
@@ -53,6 +58,14 @@ func (v *value) Type() string {
 		return "string"
 	}
 	return "bool"
+}
+
+// Keep returns a function for Option.Set that takes any argument as it is.
+func Keep(target *string) func(string) error {
+	return func(text string) error {
+		*target = text
+		return nil
+	}
 }
 
 // TurnOn returns a function for Option.On that sets a switch.

@@ -1,18 +1,14 @@
 package pesto
 
 import (
-	"errors"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
+	"github.com/pasta-net/pasta/compat/cmdline"
 	"github.com/pasta-net/pasta/compat/getopt"
 	"github.com/pasta-net/pasta/portfwd"
 )
-
-// errDone ends the parsing with success.
-var errDone = errors.New("done")
 
 // run is one run of the program.
 type run struct {
@@ -24,58 +20,27 @@ type run struct {
 }
 
 // New returns the command, for generators of documentation.
-func New() *cobra.Command { return (&run{stdout: io.Discard, stderr: io.Discard}).command() }
+func New() *cobra.Command { return new(run).command() }
 
 // Run runs pesto with the words behind the program name; version is the output of
 // --version. It returns the exit status.
 func Run(args []string, version string, stdout, stderr io.Writer) (exit int) {
 	r := &run{version: version, stdout: stdout, stderr: stderr}
 	cmd := r.command()
-	parser := getopt.Parser{Program: cmd.Name(), Flags: cmd.Flags()}
-	operands, err := parser.Parse(args)
+	operands, err := cmdline.Parse(cmd, args, false)
 	if err == nil && len(operands) != 1 {
 		err = &getopt.UsageError{Program: cmd.Name(), Msg: "exactly one PATH is needed"}
 	}
 	if err == nil {
-		err = cmd.RunE(cmd, operands)
+		err = r.execute(operands[0])
 	}
-	return r.status(cmd, err)
-}
-
-// status prints the error, with the usage text if that helps.
-func (r *run) status(cmd *cobra.Command, err error) (exit int) {
-	if err == nil || errors.Is(err, errDone) {
-		return 0
-	}
-	fmt.Fprintln(r.stderr, err)
-	var usage *getopt.UsageError
-	if errors.As(err, &usage) {
-		fmt.Fprint(r.stderr, cmd.UsageString())
-	}
-	return 1
+	return cmdline.Status(cmd, err, stdout, stderr)
 }
 
 // command builds the command with its option table over r.
 func (r *run) command() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "pesto [OPTION]... PATH",
-		Short: "show and change the port forwards of a running pasta",
-		RunE:  func(_ *cobra.Command, operands []string) error { return r.execute(operands[0]) },
-	}
-	flags := cmd.Flags()
-	flags.SortFlags = false
-	for _, o := range r.options() {
-		flags.AddFlag(o.Flag())
-	}
-	usage := func(*cobra.Command) string {
-		return "Usage: " + cmd.Use + "\n\nShow or change the forwards of the pasta with the control socket PATH.\n\n" +
-			flags.FlagUsages()
-	}
-	cmd.SetUsageFunc(func(c *cobra.Command) error {
-		_, err := io.WriteString(c.OutOrStdout(), usage(c))
-		return err
-	})
-	return cmd
+	return cmdline.New("pesto [OPTION]... PATH", "show and change the port forwards of a running pasta", r.options(),
+		cmdline.Usage("Show or change the forwards of the pasta with the control socket PATH."))
 }
 
 func (r *run) options() []getopt.Option {
@@ -94,19 +59,9 @@ func (r *run) options() []getopt.Option {
 		{Name: "show", Short: "s", On: getopt.TurnOn(&r.show), Usage: "Print the forwards before and after a change"},
 		{Name: "json", On: getopt.TurnOn(&r.json), Usage: "Print forwards as JSON"},
 		{Name: "debug", Short: "d", On: getopt.TurnOn(&r.debug), Usage: "Tell on standard error what happens"},
-		{Name: "help", Short: "h", On: r.help, Usage: "Print this help on standard output and exit"},
-		{Name: "version", On: r.printVersion, Usage: "Print the version on standard output and exit"},
+		{Name: "help", Short: "h", On: cmdline.Help, Usage: "Print this help on standard output and exit"},
+		{Name: "version", On: cmdline.Say(r.version), Usage: "Print the version on standard output and exit"},
 	}
-}
-
-func (r *run) help() error {
-	fmt.Fprint(r.stdout, r.command().UsageString())
-	return errDone
-}
-
-func (r *run) printVersion() error {
-	fmt.Fprint(r.stdout, r.version)
-	return errDone
 }
 
 // ports records an option with a port specification.
@@ -116,7 +71,7 @@ func (p *program) ports(option, text string) error {
 		return err
 	}
 	if fromGuest(option) && spec.HasListen() {
-		return errorText("Listening address not allowed for %s %s", option, text)
+		return cmdline.Errorf("Listening address not allowed for %s %s", option, text)
 	}
 	p.steps = append(p.steps, step{action: p.mode, option: option, spec: spec})
 	return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/pasta-net/pasta/compat/cmdline"
 	"github.com/pasta-net/pasta/core/sys"
 	"github.com/pasta-net/pasta/portfwd/control"
 )
@@ -13,7 +14,7 @@ import (
 func (r *run) execute(path string) error {
 	c, err := control.Dial(path)
 	if err != nil {
-		return errorText("Failed to connect to %s: %s", path, sys.Reason(err))
+		return cmdline.Errorf("Failed to connect to %s: %s", path, sys.Reason(err))
 	}
 	defer c.Close()
 	r.tell("Server: %+v", c.Hello)

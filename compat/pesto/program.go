@@ -2,22 +2,14 @@ package pesto
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/pasta-net/pasta/compat/cmdline"
 	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/portfwd"
 	"github.com/pasta-net/pasta/portfwd/control"
 )
-
-// textError is an error whose text is shown as it is.
-type textError string
-
-// Error returns the text.
-func (e textError) Error() string { return string(e) }
-
-func errorText(format string, args ...any) error { return textError(fmt.Sprintf(format, args...)) }
 
 // action is what a step does with its forwards.
 type action int
@@ -57,7 +49,7 @@ func (p *program) setMode(a action) error {
 func (p *program) clear(name string) error {
 	pif, ok := control.PifByName(name)
 	if !ok {
-		return errorText("Unsupported pif name %s", name)
+		return cmdline.Errorf("Unsupported pif name %s", name)
 	}
 	p.steps = append(p.steps, step{action: actionClear, pif: pif})
 	return p.setMode(actionAdd)
@@ -75,7 +67,7 @@ func (p *program) apply(rules portfwd.Rules, h *control.Hello) (portfwd.Rules, e
 	for _, s := range p.steps {
 		pif := s.target()
 		if pif == fwd.Splice && !h.Splice {
-			return rules, errorText("Unsupported pif name %s", pif)
+			return rules, cmdline.Errorf("Unsupported pif name %s", pif)
 		}
 		if s.action == actionClear || !p.edits && !replaced[pif] {
 			rules[pif], replaced[pif] = nil, true
@@ -135,9 +127,9 @@ func (s *step) rules(h *control.Hello) ([]fwd.Rule, error) {
 	case s.spec.None:
 		return nil, nil
 	case !enabled:
-		return nil, errorText("Can't add %s forwarding rule, %s not enabled", env.Proto, env.Proto)
+		return nil, cmdline.Errorf("Can't add %s forwarding rule, %s not enabled", env.Proto, env.Proto)
 	case s.spec.Auto && !h.Scan:
-		return nil, errorText("'auto' port forwarding is only allowed for pasta")
+		return nil, cmdline.Errorf("'auto' port forwarding is only allowed for pasta")
 	}
 	return s.spec.Rules(env)
 }
@@ -152,7 +144,7 @@ func add(table []fwd.Rule, r fwd.Rule) ([]fwd.Rule, error) {
 	err := t.Add(r)
 	var conflict *portfwd.ConflictError
 	if errors.As(err, &conflict) {
-		return table, errorText("%s\nUnable to add rule %s", err, text(r))
+		return table, cmdline.Errorf("%s\nUnable to add rule %s", err, text(r))
 	}
 	return t.Rules(), err
 }
@@ -166,11 +158,11 @@ func remove(table []fwd.Rule, r fwd.Rule) ([]fwd.Rule, error) {
 	}
 	for _, old := range table {
 		if portfwd.Conflict(r, old) {
-			return table, errorText("Specifier %s conflicts with rule %s, but doesn't match it, can't delete\nUnable to delete rule %s",
+			return table, cmdline.Errorf("Specifier %s conflicts with rule %s, but doesn't match it, can't delete\nUnable to delete rule %s",
 				text(r), text(old), text(r))
 		}
 	}
-	return table, errorText("Couldn't find forwarding rule to delete: %s\nUnable to delete rule %s", text(r), text(r))
+	return table, cmdline.Errorf("Couldn't find forwarding rule to delete: %s\nUnable to delete rule %s", text(r), text(r))
 }
 
 // sameForward compares everything but the attributes.

@@ -15,6 +15,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/pasta-net/pasta/compat/cmdline"
 	"github.com/pasta-net/pasta/compat/rootlesskit/ports"
 	"github.com/pasta-net/pasta/compat/service"
 	"github.com/pasta-net/pasta/core/sys"
@@ -46,11 +47,11 @@ func (r *run) newAPI(run service.Run) (service.Server, error) {
 	const failed = "\ndo_slirp failed\nparent failed"
 	path := r.settings.apiSocket
 	if len(path) >= maxSocketPath {
-		return nil, errorText("the specified API socket path is too long (>= %d)%s", maxSocketPath, failed)
+		return nil, cmdline.Errorf("the specified API socket path is too long (>= %d)%s", maxSocketPath, failed)
 	}
 	l, err := listenAPI(path)
 	if err != nil {
-		return nil, errorText("cannot bind %q: %s%s", path, sys.Reason(err), failed)
+		return nil, cmdline.Errorf("cannot bind %q: %s%s", path, sys.Reason(err), failed)
 	}
 	a := answerer{book: ports.NewBook(run.Ports, nil), network: r.settings.network}
 	return &api{listener: l, answer: a, stderr: r.Stderr, log: run.Log}, nil
@@ -112,7 +113,7 @@ func readRequest(r io.Reader) ([]byte, error) {
 		b = b[:len(b)+n]
 		switch {
 		case len(b) >= maxRequest:
-			return b[:64], textError("bad request: too large message")
+			return b[:64], cmdline.Text("bad request: too large message")
 		case complete(b) || err != nil:
 			return b, nil
 		}

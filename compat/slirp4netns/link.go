@@ -8,6 +8,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/pasta-net/pasta/compat/cmdline"
 	"github.com/pasta-net/pasta/compat/service"
 	"github.com/pasta-net/pasta/core/sys"
 	"github.com/pasta-net/pasta/core/tap"
@@ -99,7 +100,7 @@ func (s *settings) plan() netcfg.NamespacePlan {
 func wordedAttach(err error) error {
 	var e *attach.Error
 	if !errors.As(err, &e) {
-		return errorText("%s%s", err, childFailed)
+		return cmdline.Errorf("%s%s", err, childFailed)
 	}
 	reason := sys.Reason(errors.New(e.Text))
 	if e.Errno != 0 {
@@ -112,26 +113,26 @@ func wordedAttach(err error) error {
 		attach.StepTap:   "ioctl(TUNSETIFF)",
 	}[e.Step]
 	if what == "" {
-		return errorText("%s%s", e.Text, childFailed)
+		return cmdline.Errorf("%s%s", e.Text, childFailed)
 	}
-	return errorText("%s: %s%s", what, reason, childFailed)
+	return cmdline.Errorf("%s: %s%s", what, reason, childFailed)
 }
 
 // awaitPeer serves the one peer that connects to a socket at path, each of whose
 // messages is a frame.
 func (r *run) awaitPeer(path string) (tap.Device, error) {
 	if len(path) >= maxSocketPath {
-		return nil, errorText("the specified BESS socket path is too long (>= %d)%s", maxSocketPath, childFailed)
+		return nil, cmdline.Errorf("the specified BESS socket path is too long (>= %d)%s", maxSocketPath, childFailed)
 	}
 	fd, err := listenPackets(path)
 	if err != nil {
-		return nil, errorText("bind(%q): %s%s", path, sys.Reason(err), childFailed)
+		return nil, cmdline.Errorf("bind(%q): %s%s", path, sys.Reason(err), childFailed)
 	}
 	defer sys.Close(fd)
 	fmt.Fprintf(r.Stderr, "Waiting for connection to %s\n", path)
 	peer, _, err := syscall.Accept4(fd, syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK)
 	if err != nil {
-		return nil, errorText("accept: %s%s", sys.Reason(err), childFailed)
+		return nil, cmdline.Errorf("accept: %s%s", sys.Reason(err), childFailed)
 	}
 	return tap.NewPackets(peer, r.settings.mtu), nil
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/netip"
 
+	"github.com/pasta-net/pasta/compat/cmdline"
 	"github.com/pasta-net/pasta/compat/rootlesskit/ports"
 )
 
@@ -102,18 +103,18 @@ func (a *answerer) to(request []byte) []byte {
 func (a *answerer) execute(request []byte) (reply any, err error) {
 	var raw json.RawMessage
 	if json.NewDecoder(bytes.NewReader(request)).Decode(&raw) != nil {
-		return nil, textError("bad request: cannot parse JSON")
+		return nil, cmdline.Text("bad request: cannot parse JSON")
 	}
 	var o, args object
 	if json.Unmarshal(raw, &o) != nil || o == nil {
-		return nil, textError("bad request: json_object() failed")
+		return nil, cmdline.Text("bad request: json_object() failed")
 	}
 	if json.Unmarshal(o["arguments"], &args) != nil {
 		args = nil
 	}
 	command, ok := o.lookup("execute")
 	if !ok {
-		return nil, textError("bad request: no execute found")
+		return nil, cmdline.Text("bad request: no execute found")
 	}
 	switch command {
 	case "add_hostfwd":
@@ -123,7 +124,7 @@ func (a *answerer) execute(request []byte) (reply any, err error) {
 	case "remove_hostfwd":
 		return a.remove(args)
 	}
-	return nil, textError("bad request: unknown execute")
+	return nil, cmdline.Text("bad request: unknown execute")
 }
 
 // add opens a forward. With host_addr6 or guest_addr6, which upstream does not know,
@@ -131,11 +132,11 @@ func (a *answerer) execute(request []byte) (reply any, err error) {
 func (a *answerer) add(args object) (reply any, err error) {
 	s, bad := a.spec(args)
 	if bad != "" {
-		return nil, textError("bad request: add_hostfwd: bad arguments." + bad)
+		return nil, cmdline.Text("bad request: add_hostfwd: bad arguments." + bad)
 	}
 	status, err := a.book.Add(s)
 	if err != nil {
-		return nil, textError("bad request: add_hostfwd: slirp_add_hostfwd failed")
+		return nil, cmdline.Text("bad request: add_hostfwd: slirp_add_hostfwd failed")
 	}
 	return map[string]map[string]int{"return": {"id": status.ID}}, nil
 }
@@ -198,10 +199,10 @@ func (a *answerer) list() listing {
 func (a *answerer) remove(args object) (reply any, err error) {
 	id := args.whole("id", maxID)
 	if !a.has(id) {
-		return nil, textError("bad request: remove_hostfwd: bad arguments.id")
+		return nil, cmdline.Text("bad request: remove_hostfwd: bad arguments.id")
 	}
 	if a.book.Remove(id) != nil {
-		return nil, textError("bad request: remove_hostfwd: slirp_remove_hostfwd failed")
+		return nil, cmdline.Text("bad request: remove_hostfwd: slirp_remove_hostfwd failed")
 	}
 	return map[string]struct{}{"return": {}}, nil
 }

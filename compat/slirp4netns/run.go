@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pasta-net/pasta/compat/cmdline"
 	"github.com/pasta-net/pasta/compat/getopt"
 	"github.com/pasta-net/pasta/compat/service"
 	"github.com/pasta-net/pasta/netcfg/resolv"
@@ -29,9 +30,7 @@ type run struct {
 }
 
 // New returns the command, for generators of documentation.
-func New() *cobra.Command {
-	return (&run{Program: Program{Stdout: io.Discard, Stderr: io.Discard}, settings: newSettings(io.Discard)}).command()
-}
+func New() *cobra.Command { return (&run{settings: newSettings(io.Discard)}).command() }
 
 // Run runs slirp4netns with the words behind the program name and returns the exit
 // status.
@@ -58,8 +57,7 @@ func (p Program) Run(args []string) (exit int) {
 }
 
 func (r *run) parse(cmd *cobra.Command, args []string) error {
-	parser := getopt.Parser{Program: cmd.Name(), Flags: cmd.Flags(), Permute: true}
-	operands, err := parser.Parse(args)
+	operands, err := cmdline.Parse(cmd, args, true)
 	if err != nil {
 		return err
 	}
@@ -75,14 +73,15 @@ func (r *run) status(cmd *cobra.Command, err error) (exit int) {
 	var words usageError
 	var unknown *getopt.UsageError
 	var open unterminated
+	err = cmdline.Settle(err, r.Stdout)
 	switch {
-	case errors.Is(err, errDone):
+	case err == nil:
 		return 0
 	case errors.As(err, &words), errors.As(err, &unknown):
 		if err.Error() != "" {
 			fmt.Fprintln(r.Stderr, err)
 		}
-		_ = writeUsage(r.Stdout, cmd.Flags())
+		fmt.Fprint(r.Stdout, cmd.UsageString())
 	case errors.As(err, &open):
 		fmt.Fprint(r.Stderr, err)
 	default:
@@ -93,27 +92,8 @@ func (r *run) status(cmd *cobra.Command, err error) (exit int) {
 
 // command builds the command with its option table over r.
 func (r *run) command() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "slirp4netns [OPTION]... PID|PATH|FD [TAPNAME]",
-		Short: "user-mode networking for unprivileged network namespaces",
-	}
-	flags := cmd.Flags()
-	flags.SortFlags = false
-	for _, o := range r.options() {
-		flags.AddFlag(o.Flag())
-	}
-	cmd.SetUsageFunc(func(c *cobra.Command) error { return writeUsage(c.OutOrStdout(), flags) })
-	return cmd
-}
-
-func (r *run) help() error {
-	fmt.Fprint(r.Stdout, r.command().UsageString())
-	return errDone
-}
-
-func (r *run) printVersion() error {
-	fmt.Fprint(r.Stdout, versionText(r.Release))
-	return errDone
+	return cmdline.New("slirp4netns [OPTION]... PID|PATH|FD [TAPNAME]",
+		"user-mode networking for unprivileged network namespaces", r.options(), usage)
 }
 
 // service is what the settings ask for.

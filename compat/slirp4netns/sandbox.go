@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/pasta-net/pasta/compat/cmdline"
 	"github.com/pasta-net/pasta/core/isolate"
 	"github.com/pasta-net/pasta/core/sys"
 	"github.com/pasta-net/pasta/netcfg/resolv"
@@ -41,12 +42,12 @@ func enterSandbox(s *settings) (exit int, err error) {
 		return 1, becomeSandboxed()
 	}
 	if s.pid == 0 {
-		return 1, textError("unshare(CLONE_NEWNS): " + sys.Reason(syscall.EPERM) + sandboxFailed)
+		return 1, cmdline.Text("unshare(CLONE_NEWNS): " + sys.Reason(syscall.EPERM) + sandboxFailed)
 	}
 	path := fmt.Sprintf("/proc/%d/ns/user", s.pid)
 	user, err := os.Open(path)
 	if err != nil {
-		return 1, errorText("%s: %s%s", path, sys.Reason(err), childFailed)
+		return 1, cmdline.Errorf("%s: %s%s", path, sys.Reason(err), childFailed)
 	}
 	defer user.Close()
 	fds := []int{}
@@ -60,7 +61,7 @@ func enterSandbox(s *settings) (exit int, err error) {
 		UserNS: int(user.Fd()), Namespaces: syscall.CLONE_NEWNS, Files: fds,
 	})
 	if err != nil {
-		return 1, errorText("cannot enter %s: %s%s", path, sys.Reason(err), sandboxFailed)
+		return 1, cmdline.Errorf("cannot enter %s: %s%s", path, sys.Reason(err), sandboxFailed)
 	}
 	for _, fd := range fds {
 		sys.Close(fd) // or who waits for their end would wait for us, too
@@ -72,10 +73,10 @@ func enterSandbox(s *settings) (exit int, err error) {
 // only.
 func becomeSandboxed() error {
 	if err := syscall.Unshare(syscall.CLONE_NEWNS); err != nil {
-		return textError("unshare(CLONE_NEWNS): " + sys.Reason(err) + sandboxFailed)
+		return cmdline.Text("unshare(CLONE_NEWNS): " + sys.Reason(err) + sandboxFailed)
 	}
 	err := syscall.Exec(selfExe, os.Args, append(os.Environ(), sandboxEnv+"="+sandboxSelf))
-	return textError("execve: " + sys.Reason(err) + sandboxFailed)
+	return cmdline.Text("execve: " + sys.Reason(err) + sandboxFailed)
 }
 
 // await gives the exit status of the child, which the kernel kills if we are killed.
@@ -108,7 +109,7 @@ func followParent() error {
 		return err
 	}
 	if os.Getppid() != parent {
-		return textError("parent failed")
+		return cmdline.Text("parent failed")
 	}
 	return nil
 }
@@ -117,12 +118,12 @@ func followParent() error {
 func (s *settings) confine() error {
 	if s.sandbox {
 		if err := isolate.Jail(visible(), isolate.CapNetBindService); err != nil {
-			return textError(err.Error() + sandboxFailed)
+			return cmdline.Text(err.Error() + sandboxFailed)
 		}
 	}
 	if s.seccomp {
 		if err := isolate.FilterCalls(); err != nil {
-			return textError(err.Error() + "\nenable_seccomp failed\ndo_slirp failed\nparent failed")
+			return cmdline.Text(err.Error() + "\nenable_seccomp failed\ndo_slirp failed\nparent failed")
 		}
 	}
 	return nil

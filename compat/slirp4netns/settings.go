@@ -1,7 +1,6 @@
 package slirp4netns
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -89,19 +88,8 @@ type usageError string
 // Error returns the text.
 func (e usageError) Error() string { return string(e) }
 
-// textError is an error whose text callers search for.
-type textError string
-
-// Error returns the text.
-func (e textError) Error() string { return string(e) }
-
 // unterminated is a text that no line feed follows.
 type unterminated string
 
 // Error returns the text.
 func (e unterminated) Error() string { return string(e) }
-
-func errorText(format string, args ...any) error { return textError(fmt.Sprintf(format, args...)) }
-
-// errDone ends the parsing with success.
-var errDone = errors.New("done")

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/pasta-net/pasta/compat/cmdline"
 	"github.com/pasta-net/pasta/compat/getopt"
 )
 
@@ -18,8 +19,8 @@ func (r *run) options() []getopt.Option {
 		{Name: "ready-fd", Short: "r", Set: descriptor(&s.readyFD, "ready-fd"), Usage: "write 1 to the `FD` once the network is configured"},
 		{Name: "mtu", Short: "m", Set: s.setMTU, Usage: "`MTU` of the network (default=1500, max=65521)"},
 		{Name: "enable-ipv6", Short: "6", On: s.enableIPv6, Usage: "enable IPv6 (experimental)"},
-		{Name: "api-socket", Short: "a", Set: keep(&s.apiSocket), Usage: "serve the JSON API on the socket `PATH`"},
-		{Name: "cidr", Set: keep(&s.cidr), Usage: "IPv4 network, `CIDR` (default=10.0.2.0/24)"},
+		{Name: "api-socket", Short: "a", Set: getopt.Keep(&s.apiSocket), Usage: "serve the JSON API on the socket `PATH`"},
+		{Name: "cidr", Set: getopt.Keep(&s.cidr), Usage: "IPv4 network, `CIDR` (default=10.0.2.0/24)"},
 		{
 			Name: "disable-host-loopback", On: getopt.TurnOn(&s.disableHostLoopback),
 			Usage: "do not let the gateway address reach 127.0.0.1 of the host",
@@ -37,16 +38,9 @@ func (r *run) options() []getopt.Option {
 		{Name: "outbound-addr6", Set: s.setOutbound6, Usage: "bind IPv6 sockets to the `IPv6` address or interface (experimental)"},
 		{Name: "disable-dns", On: getopt.TurnOn(&s.disableDNS), Usage: "do not forward 10.0.2.3 (or its like) to a resolver (experimental)"},
 		{Name: "macaddress", Set: s.setMAC, Usage: "`MAC` address of the tap (only valid with -c)"},
-		{Name: "target-type", Set: keep(&s.targetType), Usage: "`TYPE` of the target ([netns|bess], default=netns)"},
-		{Name: "help", Short: "h", On: r.help, Usage: "show this help and exit"},
-		{Name: "version", Short: "v", On: r.printVersion, Usage: "show version and exit"},
-	}
-}
-
-func keep(target *string) func(string) error {
-	return func(text string) error {
-		*target = text
-		return nil
+		{Name: "target-type", Set: getopt.Keep(&s.targetType), Usage: "`TYPE` of the target ([netns|bess], default=netns)"},
+		{Name: "help", Short: "h", On: cmdline.Help, Usage: "show this help and exit"},
+		{Name: "version", Short: "v", On: cmdline.Say(versionText(r.Release)), Usage: "show version and exit"},
 	}
 }
 

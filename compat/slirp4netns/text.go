@@ -2,10 +2,10 @@ package slirp4netns
 
 import (
 	"fmt"
-	"io"
 	"net/netip"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
@@ -34,12 +34,12 @@ User-mode networking for unprivileged network namespaces.
 // helpColumn is where help texts start.
 const helpColumn = 25
 
-// writeUsage writes the usage text. Callers find out about options by it: each long
-// name is followed by "=" or a blank.
-func writeUsage(w io.Writer, flags *pflag.FlagSet) error {
+// usage is the usage text. Callers find out about options by it: each long name is
+// followed by "=" or a blank.
+func usage(cmd *cobra.Command) string {
 	var b strings.Builder
 	b.WriteString(usageHead)
-	flags.VisitAll(func(f *pflag.Flag) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if f.Hidden {
 			return
 		}
@@ -53,8 +53,7 @@ func writeUsage(w io.Writer, flags *pflag.FlagSet) error {
 		}
 		fmt.Fprintf(&b, "%-*s %s\n", helpColumn-1, names, text)
 	})
-	_, err := io.WriteString(w, b.String())
-	return err
+	return b.String()
 }
 
 // summary writes what upstream tells at the start.

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/pasta-net/pasta/compat/cmdline"
 )
 
 // cidrForm is what upstream accepts before it looks at the numbers.
@@ -23,19 +25,19 @@ const (
 func parseCIDR(text string) (netip.Prefix, error) {
 	parts := cidrForm.FindStringSubmatch(text)
 	if parts == nil {
-		return netip.Prefix{}, errorText("invalid CIDR: %s", text)
+		return netip.Prefix{}, cmdline.Errorf("invalid CIDR: %s", text)
 	}
 	addr, err := netip.ParseAddr(parts[1])
 	if err != nil {
-		return netip.Prefix{}, errorText("invalid network address: %s", parts[1])
+		return netip.Prefix{}, cmdline.Errorf("invalid network address: %s", parts[1])
 	}
 	bits, err := strconv.Atoi(parts[2])
 	if err != nil || bits < minPrefixLen || bits > maxPrefixLen {
-		return netip.Prefix{}, errorText("prefix length needs to be %d-%d", minPrefixLen, maxPrefixLen)
+		return netip.Prefix{}, cmdline.Errorf("prefix length needs to be %d-%d", minPrefixLen, maxPrefixLen)
 	}
 	p := netip.PrefixFrom(addr, bits)
 	if p.Masked() != p {
-		return netip.Prefix{}, textError("CIDR needs to be a network address like 10.0.2.0/24, not like 10.0.2.100/24")
+		return netip.Prefix{}, cmdline.Text("CIDR needs to be a network address like 10.0.2.0/24, not like 10.0.2.100/24")
 	}
 	return p, nil
 }

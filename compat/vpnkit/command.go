@@ -2,14 +2,13 @@ package vpnkit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
+	"github.com/pasta-net/pasta/compat/cmdline"
 	"github.com/pasta-net/pasta/compat/getopt"
 	"github.com/pasta-net/pasta/compat/service"
 	"github.com/pasta-net/pasta/core/isolate"
@@ -18,9 +17,6 @@ import (
 
 // exitUsage is the status after an error on the command line.
 const exitUsage = 124
-
-// errDone ends the parsing with success.
-var errDone = errors.New("done")
 
 // Program is what a run needs of its surroundings.
 type Program struct {
@@ -41,8 +37,7 @@ func (p Program) Run(args []string) (exit int) {
 	r := &run{Program: p, settings: newSettings()}
 	r.settings.debug = p.Debug
 	cmd := r.command()
-	parser := getopt.Parser{Program: cmd.Name(), Flags: cmd.Flags(), Permute: true}
-	operands, err := parser.Parse(args)
+	operands, err := cmdline.Parse(cmd, args, true)
 	if err == nil && len(operands) > 0 {
 		err = &getopt.UsageError{Program: cmd.Name(), Msg: fmt.Sprintf("unexpected argument %q", operands[0])}
 	}
@@ -50,16 +45,22 @@ func (p Program) Run(args []string) (exit int) {
 		err = r.settings.finish()
 	}
 	switch {
-	case errors.Is(err, errDone):
-		return 0
 	case err != nil:
-		fmt.Fprintf(p.Stderr, "%s\nTry \"vpnkit --help\".\n", err)
-		return exitUsage
+		return p.status(err)
 	case r.settings.ethernet == "":
 		fmt.Fprintln(p.Stderr, "Please provide an --ethernet argument")
 		return 0
 	}
 	return p.Serve(r.settings.hub())
+}
+
+// status tells about an error on the command line and returns the exit status for it.
+func (p Program) status(err error) (exit int) {
+	if err = cmdline.Settle(err, p.Stdout); err == nil {
+		return 0
+	}
+	fmt.Fprintf(p.Stderr, "%s\nTry \"vpnkit --help\".\n", err)
+	return exitUsage
 }
 
 // hub is the server that the settings ask for.
@@ -92,82 +93,6 @@ type run struct {
 
 // command builds the command with its option table over r.
 func (r *run) command() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "vpnkit --ethernet PATH [OPTION]...",
-		Short: "connect clients of the VMNET protocol to the network of the host",
-	}
-	flags := cmd.Flags()
-	flags.SortFlags = false
-	for _, o := range r.options() {
-		flags.AddFlag(o.flag())
-	}
-	for _, name := range unsupported {
-		flags.AddFlag(refused(name))
-	}
-	cmd.SetUsageFunc(func(c *cobra.Command) error {
-		_, err := fmt.Fprintf(c.OutOrStdout(), "Usage: %s\n\nServe Ethernet to the clients of a UNIX socket.\n\n%s", c.Use, flags.FlagUsages())
-		return err
-	})
-	return cmd
+	return cmdline.New("vpnkit --ethernet PATH [OPTION]...", "connect clients of the VMNET protocol to the network of the host",
+		r.options(), cmdline.Usage("Serve Ethernet to the clients of a UNIX socket."))
 }
-
-func (r *run) help(string) error {
-	fmt.Fprint(r.Stdout, r.command().UsageString())
-	return errDone
-}
-
-func (r *run) printVersion(string) error {
-	fmt.Fprintln(r.Stdout, r.Version)
-	return errDone
-}
-
-// option is one row of the table.
-type option struct {
-	name, usage, def string
-	set              func(string) error
-	// bare options take no argument, or with optional perhaps one.
-	bare, optional bool
-}
-
-func (o option) flag() *pflag.Flag {
-	f := &pflag.Flag{Name: o.name, Usage: o.usage, DefValue: o.def, Value: &value{option: o}}
-	if o.bare {
-		f.NoOptDefVal = "true"
-	}
-	if o.optional {
-		f.Annotations = map[string][]string{getopt.Optional: {}}
-	}
-	return f
-}
-
-// value is a pflag.Value that hands the argument to a function.
-type value struct{ option }
-
-// Set passes the argument on, and says which option an error is about.
-func (v *value) Set(text string) error {
-	err := v.set(text)
-	if err == nil || errors.Is(err, errDone) {
-		return err
-	}
-	return fmt.Errorf("vpnkit: option '--%s': %q: %w", v.name, text, err)
-}
-
-// String returns the default.
-func (v *value) String() string { return v.def }
-
-// Type returns what pflag needs to show options without argument as such.
-func (v *value) Type() string {
-	if v.bare {
-		return "bool"
-	}
-	return "string"
-}
-
-// refused is the flag of an option of VPNKit that there is not.
-func refused(name string) *pflag.Flag {
-	return &pflag.Flag{Name: name, Hidden: true, Value: &value{option: option{name: name, set: func(string) error {
-		return errNotSupported
-	}}}}
-}
-
-var errNotSupported = errors.New("not supported")

@@ -107,14 +107,6 @@ func hardware(target *packet.MAC) func(string) error {
 	}
 }
 
-// word sets any text.
-func word(target *string) func(string) error {
-	return func(text string) error {
-		*target = text
-		return nil
-	}
-}
-
 // list sets names that are separated by commas.
 func list(target *[]string) func(string) error {
 	return func(text string) error {

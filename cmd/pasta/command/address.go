@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pasta-net/pasta/compat/cmdline"
 	"github.com/pasta-net/pasta/compat/getopt"
 )
 
@@ -47,13 +48,13 @@ func (s *settings) address(text string) error {
 	addrText, lenText, hasLen := strings.Cut(text, "/")
 	a, ok := parseAddr(addrText, refuse{loopback: true, multicast: true, broadcast: true})
 	if !ok {
-		return errorText("Invalid guest address: %s", addrText)
+		return cmdline.Errorf("Invalid guest address: %s", addrText)
 	}
 	bits := 0
 	if hasLen {
 		n, err := strconv.ParseUint(lenText, 10, 8)
 		if err != nil || int(n) > a.BitLen() {
-			return errorText("Invalid prefix length: %s", text)
+			return cmdline.Errorf("Invalid prefix length: %s", text)
 		}
 		bits = int(n)
 	}
@@ -76,14 +77,14 @@ func (s *settings) addressLength(bits int, given bool) error {
 	return nil
 }
 
-const errRedundantLength = textError("Redundant prefix length specification")
+const errRedundantLength = cmdline.Text("Redundant prefix length specification")
 
 // netmask sets -n; 0 is as if it was not given.
 func (s *settings) netmask(text string) error {
 	bits, err := parsePrefixLen(text)
 	switch {
 	case err != nil:
-		return errorText("Invalid prefix length: %s", text)
+		return cmdline.Errorf("Invalid prefix length: %s", text)
 	case bits == 0:
 		return nil
 	case s.lengthInAddress:
@@ -97,7 +98,7 @@ func (s *settings) netmask(text string) error {
 func (s *settings) gateway(text string) error {
 	a, ok := parseAddr(text, refuse{loopback: true, multicast: true, broadcast: true})
 	if !ok {
-		return errorText("Invalid gateway address: %s", text)
+		return cmdline.Errorf("Invalid gateway address: %s", text)
 	}
 	perFamily(a, &s.opts.Net.Gateway4, &s.opts.Net.Gateway6)
 	return nil
@@ -106,7 +107,7 @@ func (s *settings) gateway(text string) error {
 func (s *settings) outbound(text string) error {
 	a, ok := parseAddr(text, refuse{loopback6: true, multicast: true, broadcast: true})
 	if !ok {
-		return errorText("Invalid or redundant outbound address: %s", text)
+		return cmdline.Errorf("Invalid or redundant outbound address: %s", text)
 	}
 	perFamily(a, &s.opts.Net.Outbound4, &s.opts.Net.Outbound6)
 	return nil
@@ -133,7 +134,7 @@ func mapAddr(text string, v4, v6 *netip.Addr) error {
 	}
 	a, ok := parseAddr(text, refuse{loopback: true, multicast: true})
 	if !ok {
-		return errorText("Invalid address to remap to host: %s", text)
+		return cmdline.Errorf("Invalid address to remap to host: %s", text)
 	}
 	perFamily(a, v4, v6)
 	return nil

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pasta-net/pasta/cmd/pasta/daemon"
+	"github.com/pasta-net/pasta/compat/cmdline"
 )
 
 // The command lines of rootlesskit.md section 2, word by word.
@@ -76,7 +77,7 @@ func TestRootlessKitVersions(t *testing.T) {
 func TestRootlessKitProbes(t *testing.T) {
 	for _, args := range []string{"--version", "--host-lo-to-ns-lo --version", "--conf-path=/dev/null --version"} {
 		_, err := Parse(strings.Fields(args), io.Discard)
-		var done *stop
+		var done *cmdline.Stop
 		if !errors.As(err, &done) {
 			t.Errorf("Parse(%s) = %v, want the version", args, err)
 		}
@@ -114,11 +115,11 @@ func TestVersionAndHelpWinOverLaterGarbage(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.args, func(t *testing.T) {
 			_, err := Parse(strings.Fields(tt.args), io.Discard)
-			var done *stop
+			var done *cmdline.Stop
 			if !errors.As(err, &done) {
 				t.Fatalf("Parse = %v, want the end of parsing with a text", err)
 			}
-			if first, _, _ := strings.Cut(done.text, "\n"); first != tt.first {
+			if first, _, _ := strings.Cut(done.Text, "\n"); first != tt.first {
 				t.Errorf("first line = %q, want %q", first, tt.first)
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/pasta-net/pasta/compat/cmdline"
 	"github.com/pasta-net/pasta/compat/getopt"
 )
 
@@ -52,7 +53,7 @@ func (s *settings) dns(text string) error {
 	}
 	a, ok := parseAddr(text, refuse{})
 	if !ok {
-		return errorText("Cannot use DNS address %s", text)
+		return cmdline.Errorf("Cannot use DNS address %s", text)
 	}
 	n.NoDNS = false
 	if countFamily(n.DNS, a.Is4()) < maxResolvers {
@@ -73,7 +74,7 @@ func countFamily(list []netip.Addr, v4 bool) (n int) {
 func (s *settings) dnsForward(text string) error {
 	a, ok := parseAddr(text, refuse{loopback: true, broadcast: true})
 	if !ok {
-		return errorText("Invalid DNS forwarding address: %s", text)
+		return cmdline.Errorf("Invalid DNS forwarding address: %s", text)
 	}
 	perFamily(a, &s.opts.Net.DNSForward4, &s.opts.Net.DNSForward6)
 	return nil
@@ -82,7 +83,7 @@ func (s *settings) dnsForward(text string) error {
 func (s *settings) dnsHost(text string) error {
 	a, ok := parseAddr(text, refuse{})
 	if !ok {
-		return errorText("Invalid host nameserver address: %s", text)
+		return cmdline.Errorf("Invalid host nameserver address: %s", text)
 	}
 	perFamily(a, &s.opts.Net.DNSHost4, &s.opts.Net.DNSHost6)
 	return nil
@@ -97,12 +98,12 @@ func (s *settings) search(text string) error {
 	}
 	domains := strings.Fields(text)
 	if len(domains) == 0 {
-		return errorText("Cannot use DNS search domain %s", text)
+		return cmdline.Errorf("Cannot use DNS search domain %s", text)
 	}
 	n.NoSearch = false
 	for _, domain := range domains {
 		if !validDomain(domain) {
-			return errorText("Cannot use DNS search domain %s", domain)
+			return cmdline.Errorf("Cannot use DNS search domain %s", domain)
 		}
 		if len(n.Search) < maxSearch {
 			n.Search = append(n.Search, domain)
@@ -114,7 +115,7 @@ func (s *settings) search(text string) error {
 // hostname sets -H, which a DHCP option of at most 255 bytes carries.
 func (s *settings) hostname(name string) error {
 	if len(name) > 255 {
-		return errorText("Invalid hostname: %s", name)
+		return cmdline.Errorf("Invalid hostname: %s", name)
 	}
 	s.opts.Net.Hostname = name
 	return nil
@@ -122,7 +123,7 @@ func (s *settings) hostname(name string) error {
 
 func (s *settings) fqdn(name string) error {
 	if !validDomain(name) {
-		return errorText("Invalid FQDN: %s", name)
+		return cmdline.Errorf("Invalid FQDN: %s", name)
 	}
 	s.opts.Net.FQDN = name
 	return nil

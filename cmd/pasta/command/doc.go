@@ -2,10 +2,8 @@
 // are the whole option table, custom values that check each option as it is
 // parsed, and the rules between options. Its result is daemon.Options.
 //
-// cobra holds the table for help, man page and completions, but does not parse:
-// its own parser knows neither abbreviations nor the order that callers rely on
-// (see compat/getopt), and its dispatcher would take commands named "help" or
-// "__complete" away from the user.
+// cobra holds the table for help, man page and completions, but does not parse; see
+// compat/cmdline.
 //
 // Runs once, on the main goroutine. Import level: cmd.
 package command

@@ -3,6 +3,8 @@ package command
 import (
 	"strconv"
 	"strings"
+
+	"github.com/pasta-net/pasta/compat/cmdline"
 )
 
 // finish applies the rules between options, and takes the operands.
@@ -10,11 +12,11 @@ func (s *settings) finish(operands []string) (err error) {
 	n := &s.opts.Net
 	switch {
 	case n.NoCopyRoutes && !n.ConfigNet:
-		return errorText("--no-copy-routes needs --config-net")
+		return cmdline.Errorf("--no-copy-routes needs --config-net")
 	case n.NoCopyAddrs && !n.ConfigNet:
-		return errorText("--no-copy-addrs needs --config-net")
+		return cmdline.Errorf("--no-copy-addrs needs --config-net")
 	case s.opts.Bypass.SameLoopback && !s.opts.Bypass.Inbound:
-		return errorText("--host-lo-to-ns-lo is incompatible with --no-splice")
+		return cmdline.Errorf("--host-lo-to-ns-lo is incompatible with --no-splice")
 	}
 	if err := s.target(operands); err != nil {
 		return err
@@ -28,13 +30,13 @@ func (s *settings) target(operands []string) error {
 	t := &s.opts.Target
 	switch {
 	case t.Netns != "" && len(operands) > 0:
-		return errorText("Both --netns and PID or command given")
+		return cmdline.Errorf("Both --netns and PID or command given")
 	case t.Netns != "":
 		t.NetnsOnly = t.Userns == ""
 	case len(operands) == 1 && isDigits(operands[0]):
 		pid, err := strconv.ParseInt(operands[0], 10, 32)
 		if err != nil || pid == 0 {
-			return errorText("Invalid PID %s", operands[0])
+			return cmdline.Errorf("Invalid PID %s", operands[0])
 		}
 		t.PID = int(pid)
 	default:
@@ -42,7 +44,7 @@ func (s *settings) target(operands []string) error {
 		s.opts.Foreground = true
 	}
 	if t.NoPIDNS && !t.Spawn {
-		return errorText("--no-pidns is incompatible with PID or --netns")
+		return cmdline.Errorf("--no-pidns is incompatible with PID or --netns")
 	}
 	return nil
 }

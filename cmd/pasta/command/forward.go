@@ -3,6 +3,7 @@ package command
 import (
 	"slices"
 
+	"github.com/pasta-net/pasta/compat/cmdline"
 	"github.com/pasta-net/pasta/compat/getopt"
 	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/portfwd"
@@ -59,9 +60,9 @@ func (p *portSpecs) adder(option string) func(string) error {
 		case err != nil:
 			return err
 		case spec.None && slices.ContainsFunc(p.list, func(s portSpec) bool { return s.option == option && !s.spec.None }):
-			return errorText("%s none conflicts with previous options", option)
+			return cmdline.Errorf("%s none conflicts with previous options", option)
 		case fromGuest(option) && spec.HasListen():
-			return errorText("Listening address not allowed for %s %s", option, text)
+			return cmdline.Errorf("Listening address not allowed for %s %s", option, text)
 		}
 		p.list = append(p.list, portSpec{option: option, spec: spec})
 		return nil
@@ -99,7 +100,7 @@ func (s *settings) forwards() (rules portfwd.Rules, err error) {
 	for _, p := range list {
 		env.Proto, env.FromGuest = protoOf(p.option), fromGuest(p.option)
 		if !s.enabled(env.Proto) && !p.spec.None {
-			return rules, errorText("Can't add %s forwarding rule, %s not enabled", env.Proto, env.Proto)
+			return rules, cmdline.Errorf("Can't add %s forwarding rule, %s not enabled", env.Proto, env.Proto)
 		}
 		pif := fwd.Host
 		if env.FromGuest {

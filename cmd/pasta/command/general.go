@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pasta-net/pasta/cmd/pasta/daemon"
+	"github.com/pasta-net/pasta/compat/cmdline"
 	"github.com/pasta-net/pasta/compat/getopt"
 )
 
@@ -65,11 +66,11 @@ func (s *settings) generalOptions() []option {
 			usage: "Use chroot where pivot_root fails, as with an initramfs as root",
 		},
 		{
-			name: "help", short: "h", on: func() error { return &stop{text: s.usage()} },
+			name: "help", short: "h", on: cmdline.Help,
 			usage: "Print this help on standard output and exit",
 		},
 		{
-			name: "version", on: func() error { return &stop{text: versionText(o.Name, o.Version)} },
+			name: "version", on: cmdline.Say(versionText(o.Name, o.Version)),
 			usage: "Print the version on standard output and exit",
 		},
 	}
@@ -100,7 +101,7 @@ func (s *settings) deprecatedStderr() error {
 func (s *settings) logSize(text string) error {
 	size, err := parseInteger(text)
 	if err != nil || size < minLogSize {
-		return errorText("Invalid --log-size: %s", text)
+		return cmdline.Errorf("Invalid --log-size: %s", text)
 	}
 	s.opts.LogSize = size
 	return nil
@@ -109,7 +110,7 @@ func (s *settings) logSize(text string) error {
 func (s *settings) runAs(text string) error {
 	id, err := daemon.ParseIdentity(text)
 	if err != nil {
-		return errorText("Invalid --runas option: %s", text)
+		return cmdline.Errorf("Invalid --runas option: %s", text)
 	}
 	s.opts.RunAs = &id
 	return nil
@@ -120,13 +121,13 @@ func (s *settings) runAs(text string) error {
 func (s *settings) checkFD(text string) error {
 	fd, err := parseInteger(text)
 	if err != nil || fd <= 2 {
-		return errorText("Invalid --fd: %s", text)
+		return cmdline.Errorf("Invalid --fd: %s", text)
 	}
 	if s.again {
 		return nil
 	}
 	if _, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)); err != nil {
-		return errorText("Could not move --fd descriptor: Bad file descriptor")
+		return cmdline.Errorf("Could not move --fd descriptor: Bad file descriptor")
 	}
 	return nil
 }
@@ -134,11 +135,11 @@ func (s *settings) checkFD(text string) error {
 // stats needs to know by then that the run stays in the foreground.
 func (s *settings) stats(text string) error {
 	if !s.opts.Foreground {
-		return errorText("Can't display statistics if not running in foreground")
+		return cmdline.Errorf("Can't display statistics if not running in foreground")
 	}
 	seconds, err := parseInteger(text)
 	if err != nil || seconds < 1 || seconds > maxStatsSeconds {
-		return errorText("Invalid statistics delay: %s", text)
+		return cmdline.Errorf("Invalid statistics delay: %s", text)
 	}
 	s.opts.StatsEvery = time.Duration(seconds) * time.Second
 	return nil

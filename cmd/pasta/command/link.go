@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pasta-net/pasta/compat/cmdline"
 	"github.com/pasta-net/pasta/compat/getopt"
 	"github.com/pasta-net/pasta/core/config"
 )
@@ -72,10 +73,10 @@ func (s *settings) spliceOnly() error {
 func (s *settings) mtu(text string) error {
 	mtu, err := parseInteger(text)
 	if err != nil {
-		return errorText("Invalid MTU: %s", text)
+		return cmdline.Errorf("Invalid MTU: %s", text)
 	}
 	if mtu > config.MaxMTU {
-		return errorText("MTU %d too large (max %d)", mtu, config.MaxMTU)
+		return cmdline.Errorf("MTU %d too large (max %d)", mtu, config.MaxMTU)
 	}
 	s.opts.Net.MTU = mtu
 	return nil
@@ -84,7 +85,7 @@ func (s *settings) mtu(text string) error {
 // templateInterface sets -i, the only interface that must exist at this point.
 func (s *settings) templateInterface(name string) error {
 	if _, err := net.InterfaceByName(name); err != nil {
-		return errorText("Invalid interface name %s: No such device", name)
+		return cmdline.Errorf("Invalid interface name %s: No such device", name)
 	}
 	s.opts.Net.Interface = name
 	return nil
@@ -95,7 +96,7 @@ func (s *settings) templateInterface(name string) error {
 func ifName(target *string) func(string) error {
 	return func(name string) error {
 		if why := badIfName(name); why != "" {
-			return errorText("Invalid interface name: %s (%s)", name, why)
+			return cmdline.Errorf("Invalid interface name: %s (%s)", name, why)
 		}
 		*target = name
 		return nil
@@ -128,9 +129,9 @@ func (s *settings) nsMAC(text string) error {
 	case err != nil:
 		return err
 	case mac[0]&1 != 0:
-		return errorText("Invalid MAC address: %s (of a group)", text)
+		return cmdline.Errorf("Invalid MAC address: %s (of a group)", text)
 	case mac == [6]byte{}:
-		return errorText("Invalid MAC address: %s (of nobody)", text)
+		return cmdline.Errorf("Invalid MAC address: %s (of nobody)", text)
 	}
 	s.opts.Net.NsMAC = &mac
 	return nil

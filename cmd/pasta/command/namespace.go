@@ -3,6 +3,7 @@ package command
 import (
 	"strings"
 
+	"github.com/pasta-net/pasta/compat/cmdline"
 	"github.com/pasta-net/pasta/compat/getopt"
 )
 
@@ -29,7 +30,7 @@ func (s *settings) namespaceOptions() []option {
 
 func (s *settings) netns(ref string) error {
 	if ref == "" {
-		return errorText("Invalid network namespace: empty name")
+		return cmdline.Errorf("Invalid network namespace: empty name")
 	}
 	if !strings.Contains(ref, "/") {
 		ref = netnsDir + ref
@@ -41,7 +42,7 @@ func (s *settings) netns(ref string) error {
 // userns and netnsOnly cancel each other.
 func (s *settings) userns(path string) error {
 	if path == "" {
-		return errorText("Invalid --userns: empty path")
+		return cmdline.Errorf("Invalid --userns: empty path")
 	}
 	s.opts.Target.Userns, s.opts.Target.NetnsOnly = path, false
 	return nil

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/pasta-net/pasta/compat/cmdline"
 )
 
 // parseInteger parses a number that is not negative, in C notation: decimal, 0x
@@ -26,12 +28,12 @@ func parseInteger(text string) (int, error) {
 func parseMAC(text string) (mac [6]byte, err error) {
 	octets := strings.Split(text, ":")
 	if len(octets) != len(mac) {
-		return mac, errorText("Invalid MAC address: %s", text)
+		return mac, cmdline.Errorf("Invalid MAC address: %s", text)
 	}
 	for i, octet := range octets {
 		b, err := hex.DecodeString(octet)
 		if err != nil || len(b) != 1 {
-			return mac, errorText("Invalid MAC address: %s", text)
+			return mac, cmdline.Errorf("Invalid MAC address: %s", text)
 		}
 		mac[i] = b[0]
 	}

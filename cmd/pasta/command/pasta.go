@@ -1,15 +1,13 @@
 package command
 
 import (
-	"errors"
-	"fmt"
 	"io"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pasta-net/pasta/cmd/pasta/daemon"
-	"github.com/pasta-net/pasta/compat/getopt"
+	"github.com/pasta-net/pasta/compat/cmdline"
 )
 
 // New returns the command tree of pasta, for generators of documentation.
@@ -23,35 +21,16 @@ func Pasta(args []string) int {
 		parse = reparse
 	}
 	opts, err := parse(args, os.Stderr)
-	var done *stop
-	switch {
-	case errors.As(err, &done):
-		_, err = io.WriteString(os.Stdout, done.text)
-		return status(err)
-	case err != nil:
-		return status(err)
+	if err != nil {
+		return cmdline.Status(New(), err, os.Stdout, os.Stderr)
 	}
 	return daemon.Run(opts)
-}
-
-// status prints the error, with the usage text if that helps, and returns the
-// exit status for it.
-func status(err error) int {
-	if err == nil {
-		return 0
-	}
-	_, _ = fmt.Fprintln(os.Stderr, err)
-	var usage *getopt.UsageError
-	if errors.As(err, &usage) {
-		_, _ = io.WriteString(os.Stderr, New().UsageString())
-	}
-	return 1
 }
 
 // Parse turns the words behind the program name into the options of a run.
 // Warnings go to stderr. A *getopt.UsageError means that the words do not fit
 // the option table; other errors are texts of the command line contract, one of
-// them carrying the output of --help and --version.
+// them, a *cmdline.Stop, the output of --help and --version.
 func Parse(args []string, stderr io.Writer) (*daemon.Options, error) {
 	return newSettings(stderr).parse(args)
 }
@@ -66,12 +45,11 @@ func reparse(args []string, _ io.Writer) (*daemon.Options, error) {
 
 func (s *settings) parse(args []string) (*daemon.Options, error) {
 	cmd := newPasta(s)
-	parser := getopt.Parser{Program: "pasta", Flags: cmd.Flags()}
-	operands, err := parser.Parse(args)
+	operands, err := cmdline.Parse(cmd, args, false)
 	if err != nil {
 		return nil, err
 	}
-	if err := cmd.RunE(cmd, operands); err != nil {
+	if err := s.finish(operands); err != nil {
 		return nil, err
 	}
 	return &s.opts, nil
@@ -79,15 +57,9 @@ func (s *settings) parse(args []string) (*daemon.Options, error) {
 
 // newPasta builds the command with its option table over s.
 func newPasta(s *settings) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "pasta [OPTION]... [COMMAND] [ARGS]...",
-		Short:   shortText,
-		Long:    longText,
-		Example: exampleText,
-		RunE:    func(_ *cobra.Command, operands []string) error { return s.finish(operands) },
-	}
+	cmd := cmdline.New("pasta [OPTION]... [COMMAND] [ARGS]...", shortText, nil, usage)
+	cmd.Long, cmd.Example = longText, exampleText
 	flags := cmd.Flags()
-	flags.SortFlags = false
 	addGroup(flags, GroupGeneral, s.generalOptions())
 	addGroup(flags, GroupInterface, s.linkOptions())
 	addGroup(flags, GroupInterface, s.addressOptions())
@@ -97,7 +69,5 @@ func newPasta(s *settings) *cobra.Command {
 	addGroup(flags, GroupNamespace, s.namespaceOptions())
 	addGroup(flags, GroupDebug, s.debugOptions())
 	addGroup(flags, "", vmOptions())
-	cmd.SetUsageFunc(printUsage)
-	s.usage = cmd.UsageString
 	return cmd
 }

@@ -27,8 +27,6 @@ type settings struct {
 	// again is set when another process has parsed the same words before.
 	again bool
 
-	// usage renders the usage text.
-	usage func() string
 	// lengthInAddress and lengthInMask tell whether -a and -n gave an IPv4
 	// prefix length, which -n does only if it is not 0.
 	lengthInAddress, lengthInMask bool

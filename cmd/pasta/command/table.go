@@ -3,6 +3,7 @@ package command
 import (
 	"github.com/spf13/pflag"
 
+	"github.com/pasta-net/pasta/compat/cmdline"
 	"github.com/pasta-net/pasta/compat/getopt"
 )
 
@@ -108,7 +109,7 @@ func turnOff(target *bool) func() error {
 func storePath(name string, target *string) func(string) error {
 	return func(path string) error {
 		if path == "" {
-			return errorText("Invalid --%s: empty path", name)
+			return cmdline.Errorf("Invalid --%s: empty path", name)
 		}
 		*target = path
 		return nil

@@ -17,8 +17,8 @@ Without PID or --netns, run the given command or a default shell in new network
 and user namespaces, and connect it via pasta.
 `
 
-// printUsage writes the usage text: the options of each group with their help.
-func printUsage(cmd *cobra.Command) error {
+// usage is the usage text: the options of each group with their help.
+func usage(cmd *cobra.Command) string {
 	var b strings.Builder
 	b.WriteString(usageHead)
 	for _, group := range Groups() {
@@ -31,8 +31,7 @@ func printUsage(cmd *cobra.Command) error {
 			heading = ""
 		})
 	}
-	_, err := fmt.Fprint(cmd.OutOrStdout(), b.String())
-	return err
+	return b.String()
 }
 
 // helpColumn is where help texts start.
