@@ -7,16 +7,9 @@ load helpers
 load lib/machine
 load lib/docker
 
-setup_file() {
-	docker_start pasta implicit
-	serve in_host 127.0.0.1:7001
-	resolver in_peer "$GATEWAY4:53" 192.0.2.1
-}
+setup_file() { docker_start pasta implicit; }
 
-teardown_file() {
-	docker_stop
-	machine_stop
-}
+teardown_file() { docker_stop; }
 
 teardown() { docker_clean; }
 

@@ -11,10 +11,7 @@ load lib/docker
 
 setup_file() { docker_start pasta pesto; }
 
-teardown_file() {
-	docker_stop
-	machine_stop
-}
+teardown_file() { docker_stop; }
 
 teardown() { docker_clean; }
 

@@ -10,10 +10,7 @@ load lib/docker
 
 setup_file() { docker_start pasta implicit sid; }
 
-teardown_file() {
-	docker_stop
-	machine_stop
-}
+teardown_file() { docker_stop; }
 
 teardown() { docker_clean; }
 

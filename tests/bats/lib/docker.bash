@@ -8,9 +8,12 @@
 IMAGE=tools
 
 # docker_start NETWORK PORT_DRIVER [ROOTLESSKIT]: for setup_file. ROOTLESSKIT is ours from
-# the Go module unless it is the one of the distribution ("sid").
+# the Go module unless it is the one of the distribution ("sid"). On the loopback of the
+# host there is a server, and its resolver knows one address.
 docker_start() {
 	machine_start
+	serve in_host 127.0.0.1:7001
+	resolver in_peer "$GATEWAY4:53" 192.0.2.1
 	mkdir -m 755 "$TOPO_DIR/kit"
 	[ "${3-}" = sid ] || install -m 755 "$ROOTLESSKIT" "$(dirname "$ROOTLESSKIT")/rootlessctl" "$TOPO_DIR/kit"
 	background as_user env "PATH=$TOPO_DIR/kit:/usr/bin:/bin:/usr/sbin:/sbin" "DOCKERD_ROOTLESS_ROOTLESSKIT_NET=$1" \
@@ -31,9 +34,14 @@ docker_clean() {
 	[ -z "$containers" ] || docker rm --force --volumes $containers >/dev/null
 }
 
-# docker_stop ends the daemon, as its service would, and waits for all of it.
+# docker_stop: for teardown_file, whatever setup_file came to.
 docker_stop() {
-	[ -e "${TOPO_DIR-}/dockerd.log" ] || return 0
+	[ ! -e "${TOPO_DIR-}/dockerd.log" ] || docker_end
+	machine_stop
+}
+
+# docker_end ends the daemon, as its service would, and waits for all of it.
+docker_end() {
 	in_host pkill -TERM -x rootlesskit
 	wait_for 20 no_docker
 }
@@ -50,8 +58,7 @@ container() {
 
 serves() { docker logs "$1" | grep -q ready; }
 
-# What holds whatever the drivers are. A server on the host's 127.0.0.1:7001, and the
-# resolver of 850, are there.
+# What holds whatever the drivers are.
 
 # goes_out: TCP and UDP, in bulk, and refused.
 goes_out() {
