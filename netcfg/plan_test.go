@@ -51,21 +51,25 @@ func decide(t *testing.T, host, servers string, change func(*Options)) Plan {
 func TestDecideOnRecordedHosts(t *testing.T) {
 	for _, name := range append(hostNames(t), "ipv6-disabled") {
 		t.Run(name, func(t *testing.T) {
-			got := describe(decide(t, name, "9.9.9.9", nil))
-			golden := filepath.Join("testdata", name+".plan")
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("plan (-want +got):\n%s", diff)
-			}
+			wantGolden(t, filepath.Join("testdata", name+".plan"), describe(decide(t, name, "9.9.9.9", nil)))
 		})
+	}
+}
+
+// wantGolden compares a text with that of a file, or writes it there with -update.
+func wantGolden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", file, diff)
 	}
 }
 

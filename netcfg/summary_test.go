@@ -1,11 +1,8 @@
 package netcfg
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/pasta-net/pasta/core/fwd"
 )
@@ -36,20 +33,7 @@ func TestSummary(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			p := decide(t, tt.host, tt.servers, tt.change)
 			p.OurMAC = mac
-			got := p.Summary(tt.inbound, tt.splice)
-			golden := filepath.Join("testdata", "summary", tt.name+".txt")
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("summary (-want +got):\n%s", diff)
-			}
+			wantGolden(t, filepath.Join("testdata", "summary", tt.name+".txt"), p.Summary(tt.inbound, tt.splice))
 		})
 	}
 }

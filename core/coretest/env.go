@@ -49,6 +49,17 @@ func Config() *config.Config {
 	}
 }
 
+// LinkConfig serves a link and nothing else. The gateway of IPv6 is link-local, which
+// we are too.
+func LinkConfig(link config.Link) *config.Config {
+	ll := netip.MustParseAddr("fe80::1")
+	return &config.Config{
+		MTU: 65520, OurMAC: OurMAC, OurLinkLocal: ll, Link: link,
+		V4: config.Family{Enabled: true, Guest: Guest4, PrefixLen: 24, Gateway: Gateway4, Our: Gateway4},
+		V6: config.Family{Enabled: true, Guest: Guest6, PrefixLen: 64, Gateway: ll, Our: ll},
+	}
+}
+
 // Patience is how long, in real time, a test waits for the host's kernel.
 const Patience = 5 * time.Second
 

@@ -1,6 +1,7 @@
 package coretest
 
 import (
+	"net/netip"
 	"syscall"
 	"testing"
 
@@ -79,6 +80,41 @@ func NewLink(t testing.TB, feat tap.Features) (*tap.Link, *MemTap) {
 	t.Helper()
 	m := NewMemTap(t, feat)
 	return tap.NewLink(m, OurMAC, GuestMAC), m
+}
+
+// Pass has the guest send a frame, and gives the packet that the link makes of it, which
+// must be valid.
+func Pass(t testing.TB, link *tap.Link, dev *MemTap, frame []byte) *packet.Packet {
+	t.Helper()
+	dev.Inject(frame)
+	p := &packet.Packet{}
+	if drop, errno := link.Recv(make([]byte, tap.RecvLen), p); drop != packet.DropNone || errno != 0 {
+		t.Fatalf("frame does not pass the link: %v, %v", drop, errno)
+	}
+	return p
+}
+
+// PassUDP is Pass with a datagram from the guest.
+func PassUDP(t testing.TB, link *tap.Link, dev *MemTap, src, dst netip.AddrPort, payload []byte) (*packet.Packet, packet.UDP) {
+	t.Helper()
+	p := Pass(t, link, dev, UDP(src, dst, payload))
+	u, ok := packet.ParseUDP(p.L4)
+	if !ok {
+		t.Fatal("no datagram")
+	}
+	return p, u
+}
+
+// Drops are the reasons that the link has counted, without those of which there are
+// none.
+func Drops(link *tap.Link) map[packet.Drop]uint64 {
+	m := map[packet.Drop]uint64{}
+	for d, n := range link.Stats.Drops {
+		if n > 0 {
+			m[packet.Drop(d)] = n
+		}
+	}
+	return m
 }
 
 // FD implements tap.Device: an eventfd that is readable while frames wait.

@@ -13,15 +13,7 @@ import (
 )
 
 // testConfig serves addresses and nothing more.
-func testConfig() *config.Config {
-	addr := netip.MustParseAddr
-	return &config.Config{
-		MTU: 65520, OurMAC: coretest.OurMAC, OurLinkLocal: addr("fe80::1"),
-		V4:   config.Family{Enabled: true, Guest: addr("10.66.0.2"), PrefixLen: 24, Gateway: addr("10.66.0.1"), Our: addr("10.66.0.1")},
-		V6:   config.Family{Enabled: true, Guest: addr("fd66::2"), PrefixLen: 64, Gateway: addr("fe80::1"), Our: addr("fe80::1")},
-		Link: config.Link{DHCP: true, DHCPv6: true},
-	}
-}
+func testConfig() *config.Config { return coretest.LinkConfig(config.Link{DHCP: true, DHCPv6: true}) }
 
 // fullConfig has everything that can be sent; the gateway is off the subnet.
 func fullConfig() *config.Config {
@@ -55,16 +47,7 @@ func newFixture(t testing.TB, cfg *config.Config) *fixture {
 // receive passes a datagram from the guest through link and server.
 func (f *fixture) receive(t testing.TB, src, dst string, payload []byte) (handled bool) {
 	t.Helper()
-	f.dev.Inject(coretest.UDP(netip.MustParseAddrPort(src), netip.MustParseAddrPort(dst), payload))
-	var p packet.Packet
-	if drop, errno := f.link.Recv(make([]byte, tap.RecvLen), &p); drop != packet.DropNone || errno != 0 {
-		t.Fatalf("frame does not pass the link: %v, %v", drop, errno)
-	}
-	u, ok := packet.ParseUDP(p.L4)
-	if !ok {
-		t.Fatal("no datagram")
-	}
-	return f.FromTap(&p, u)
+	return f.FromTap(coretest.PassUDP(t, f.link, f.dev, netip.MustParseAddrPort(src), netip.MustParseAddrPort(dst), payload))
 }
 
 // ask4 and ask6 send a client's message as clients do.

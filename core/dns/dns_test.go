@@ -69,16 +69,7 @@ func newFixture(t testing.TB) *fixture {
 // ask passes a query through link and server.
 func (f *fixture) ask(t testing.TB, from, to netip.AddrPort, msg []byte) (handled bool) {
 	t.Helper()
-	f.dev.Inject(coretest.UDP(from, to, msg))
-	var p packet.Packet
-	if drop, errno := f.link.Recv(make([]byte, tap.RecvLen), &p); drop != packet.DropNone || errno != 0 {
-		t.Fatalf("frame does not pass the link: %v, %v", drop, errno)
-	}
-	u, ok := packet.ParseUDP(p.L4)
-	if !ok {
-		t.Fatal("no datagram")
-	}
-	return f.FromTap(&p, u)
+	return f.FromTap(coretest.PassUDP(t, f.link, f.dev, from, to, msg))
 }
 
 const recursion = 0x0100

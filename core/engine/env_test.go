@@ -72,13 +72,5 @@ func (f *fixture) until(what string, done func() bool) {
 	}
 }
 
-// drops gives the reasons counted, without those of which there are none.
-func (f *fixture) drops() map[packet.Drop]uint64 {
-	m := map[packet.Drop]uint64{}
-	for d, n := range f.link.Stats.Drops {
-		if n > 0 {
-			m[packet.Drop(d)] = n
-		}
-	}
-	return m
-}
+// drops gives the reasons counted.
+func (f *fixture) drops() map[packet.Drop]uint64 { return coretest.Drops(f.link) }

@@ -61,14 +61,21 @@ func wantEvents(t testing.TB, l *Loop, when string, want ...Event) {
 	}
 }
 
+// watched is a loop that waits for bits of the end r of a pipe.
+func watched(t *testing.T, bits uint32) (l *Loop, r, w int) {
+	t.Helper()
+	l = newLoop(t)
+	r, w = pipe(t)
+	if errno := l.Add(r, bits, token); errno != 0 {
+		t.Fatal(errno)
+	}
+	return l, r, w
+}
+
 var token = MakeToken(KindTCP, 0xabcd, 0x80000001)
 
 func TestLevelTriggeredEventsRepeat(t *testing.T) {
-	l := newLoop(t)
-	r, w := pipe(t)
-	if errno := l.Add(r, In, token); errno != 0 {
-		t.Fatal(errno)
-	}
+	l, r, w := watched(t, In)
 	wantEvents(t, l, "empty pipe")
 	write(t, w, "x")
 	wantEvents(t, l, "data", Event{token, In})
@@ -80,11 +87,7 @@ func TestLevelTriggeredEventsRepeat(t *testing.T) {
 }
 
 func TestEdgeTriggeredEventsComeOnce(t *testing.T) {
-	l := newLoop(t)
-	r, w := pipe(t)
-	if errno := l.Add(r, In|Edge, token); errno != 0 {
-		t.Fatal(errno)
-	}
+	l, r, w := watched(t, In|Edge)
 	write(t, w, "x")
 	wantEvents(t, l, "data", Event{token, In})
 	wantEvents(t, l, "same data")
@@ -115,11 +118,7 @@ func TestPeerShutdown(t *testing.T) {
 }
 
 func TestDel(t *testing.T) {
-	l := newLoop(t)
-	r, w := pipe(t)
-	if errno := l.Add(r, In, token); errno != 0 {
-		t.Fatal(errno)
-	}
+	l, r, w := watched(t, In)
 	write(t, w, "x")
 	l.Del(r)
 	wantEvents(t, l, "after Del")
@@ -172,11 +171,7 @@ func TestWaitEndsAtDeadline(t *testing.T) {
 }
 
 func TestWaitEndsWithAnEventBeforeTheDeadline(t *testing.T) {
-	l := newLoop(t)
-	r, w := pipe(t)
-	if errno := l.Add(r, In, token); errno != 0 {
-		t.Fatal(errno)
-	}
+	l, _, w := watched(t, In)
 	for _, deadline := range []int64{NoDeadline, int64(time.Hour)} {
 		write(t, w, "x")
 		events, err := l.Wait(deadline)
@@ -276,11 +271,7 @@ func TestPostAfterClose(t *testing.T) {
 }
 
 func TestWaitNoAllocation(t *testing.T) {
-	l := newLoop(t)
-	r, w := pipe(t)
-	if errno := l.Add(r, In, token); errno != 0 {
-		t.Fatal(errno)
-	}
+	l, _, w := watched(t, In)
 	write(t, w, "x")
 	f := func() {}
 	l.Post(f)
@@ -298,11 +289,7 @@ func TestWaitNoAllocation(t *testing.T) {
 
 // TestUnhurriedSleepsAtOnce: trust in polling is gone for the next Wait.
 func TestUnhurriedSleepsAtOnce(t *testing.T) {
-	l := newLoop(t)
-	r, w := pipe(t)
-	if errno := l.Add(r, In, token); errno != 0 {
-		t.Fatal(errno)
-	}
+	l, _, w := watched(t, In)
 	write(t, w, "x")
 	l.trust = maxTrust
 	l.Unhurried()

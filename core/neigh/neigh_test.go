@@ -14,15 +14,7 @@ import (
 
 var guestLL = netip.MustParseAddr("fe80::2")
 
-func testConfig() *config.Config {
-	addr := netip.MustParseAddr
-	return &config.Config{
-		MTU: 65520, OurMAC: coretest.OurMAC, OurLinkLocal: addr("fe80::1"),
-		V4:   config.Family{Enabled: true, Guest: addr("10.66.0.2"), PrefixLen: 24, Gateway: addr("10.66.0.1"), Our: addr("10.66.0.1")},
-		V6:   config.Family{Enabled: true, Guest: addr("fd66::2"), PrefixLen: 64, Gateway: addr("fe80::1"), Our: addr("fe80::1")},
-		Link: config.Link{NDP: true, RA: true},
-	}
-}
+func testConfig() *config.Config { return coretest.LinkConfig(config.Link{NDP: true, RA: true}) }
 
 // fixture is a handler on an in-memory tap. Its random numbers are zero.
 type fixture struct {
@@ -44,12 +36,7 @@ func newFixture(t testing.TB, cfg *config.Config) *fixture {
 // receive passes one frame through link and handler.
 func (f *fixture) receive(t testing.TB, frame []byte, now int64) (handled bool) {
 	t.Helper()
-	f.dev.Inject(frame)
-	var p packet.Packet
-	if drop, errno := f.link.Recv(make([]byte, tap.RecvLen), &p); drop != packet.DropNone || errno != 0 {
-		t.Fatalf("frame does not pass the link: %v, %v", drop, errno)
-	}
-	return f.FromTap(&p, now)
+	return f.FromTap(coretest.Pass(t, f.link, f.dev, frame), now)
 }
 
 // wantBytes compares with hexadecimal text in which blanks do not matter.

@@ -63,16 +63,8 @@ func (f *fixture) sendAll(frames ...[]byte) (wholes int) {
 	return wholes
 }
 
-// drops are the reasons counted, without those of which there are none.
-func (f *fixture) drops() map[packet.Drop]uint64 {
-	m := map[packet.Drop]uint64{}
-	for d, n := range f.link.Stats.Drops {
-		if n > 0 {
-			m[packet.Drop(d)] = n
-		}
-	}
-	return m
-}
+// drops are the reasons counted.
+func (f *fixture) drops() map[packet.Drop]uint64 { return coretest.Drops(f.link) }
 
 // used is the number of packets that are incomplete.
 func (f *fixture) used() (n int) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,32 +13,6 @@ import (
 
 	"github.com/pasta-net/pasta/netcfg/netns/netnstest"
 )
-
-// holdNamespaces starts a process in new namespaces of the given kinds that
-// lives until the end of the test.
-func holdNamespaces(t *testing.T, flags uintptr) (pid int) {
-	t.Helper()
-	c := exec.Command("cat")
-	in, err := c.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  flags,
-		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
-	}
-	if err := c.Start(); err != nil {
-		netnstest.Lacks(t, "create namespaces: %v", err)
-	}
-	t.Cleanup(func() {
-		in.Close()
-		if err := c.Wait(); err != nil {
-			t.Errorf("holder of namespaces: %v", err)
-		}
-	})
-	return c.Process.Pid
-}
 
 func open(t *testing.T, path string) int {
 	t.Helper()
@@ -95,7 +68,7 @@ func readlink(t *testing.T, path string) string {
 }
 
 func TestForkExecJoinsUserNamespace(t *testing.T) {
-	ns := fmt.Sprintf("/proc/%d/ns/user", holdNamespaces(t, syscall.CLONE_NEWUSER))
+	ns := fmt.Sprintf("/proc/%d/ns/user", netnstest.Hold(t, syscall.CLONE_NEWUSER))
 	got := runShell(t, "readlink /proc/self/ns/user; id -u", func(s *ForkSpec) { s.UserNS = open(t, ns) })
 	if want := readlink(t, ns) + "\n0"; got != want {
 		t.Errorf("user namespace and user: got %q, want %q", got, want)
@@ -103,7 +76,7 @@ func TestForkExecJoinsUserNamespace(t *testing.T) {
 }
 
 func TestForkExecIsFirstProcessOfNewPIDNamespace(t *testing.T) {
-	ns := fmt.Sprintf("/proc/%d/ns/user", holdNamespaces(t, syscall.CLONE_NEWUSER))
+	ns := fmt.Sprintf("/proc/%d/ns/user", netnstest.Hold(t, syscall.CLONE_NEWUSER))
 	got := runShell(t, "echo $$", func(s *ForkSpec) {
 		s.UserNS = open(t, ns)
 		s.Namespaces = syscall.CLONE_NEWPID | syscall.CLONE_NEWNS
@@ -114,18 +87,7 @@ func TestForkExecIsFirstProcessOfNewPIDNamespace(t *testing.T) {
 }
 
 func TestForkExecKeepsCapabilitiesOfUnmappedUser(t *testing.T) {
-	c := exec.Command("cat")
-	in, err := c.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER}
-	if err := c.Start(); err != nil {
-		netnstest.Lacks(t, "create user namespace: %v", err)
-	}
-	defer func() { _ = c.Wait() }()
-	defer in.Close()
-	user := open(t, fmt.Sprintf("/proc/%d/ns/user", c.Process.Pid))
+	user := open(t, fmt.Sprintf("/proc/%d/ns/user", netnstest.HoldUnmapped(t)))
 	got := runShell(t, "grep CapEff /proc/self/status", func(s *ForkSpec) { s.UserNS = user })
 	if strings.Contains(got, "0000000000000000") {
 		t.Errorf("effective capabilities: got %q, want some", got)
@@ -133,7 +95,7 @@ func TestForkExecKeepsCapabilitiesOfUnmappedUser(t *testing.T) {
 }
 
 func TestForkExecDropsBoundingSet(t *testing.T) {
-	ns := fmt.Sprintf("/proc/%d/ns/user", holdNamespaces(t, syscall.CLONE_NEWUSER))
+	ns := fmt.Sprintf("/proc/%d/ns/user", netnstest.Hold(t, syscall.CLONE_NEWUSER))
 	for _, drop := range []bool{false, true} {
 		got := runShell(t, "grep -E 'Cap(Eff|Bnd)' /proc/self/status", func(s *ForkSpec) {
 			s.UserNS, s.DropBounding = open(t, ns), drop

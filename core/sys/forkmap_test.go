@@ -9,13 +9,15 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pasta-net/pasta/netcfg/netns/netnstest"
 )
 
 // words makes one space of each run of white space.
 func words(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // requireUserNamespaces skips, or fails, where the kernel refuses user namespaces.
-func requireUserNamespaces(t *testing.T) { holdNamespaces(t, syscall.CLONE_NEWUSER) }
+func requireUserNamespaces(t *testing.T) { netnstest.Hold(t, syscall.CLONE_NEWUSER) }
 
 func TestForkExecMapsIDs(t *testing.T) {
 	requireUserNamespaces(t)

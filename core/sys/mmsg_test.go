@@ -13,10 +13,10 @@ var (
 	loopback6 = [16]byte{15: 1}
 )
 
-// udpSocket is a socket bound to a loopback address, and where it is bound.
-func udpSocket(t testing.TB, addr [16]byte) (int, SockAddr) {
+// boundSocket is a socket of a type bound to a loopback address, and where it is bound.
+func boundSocket(t testing.TB, addr [16]byte, typ int) (int, SockAddr) {
 	t.Helper()
-	fd, errno := Socket(Family(addr), syscall.SOCK_DGRAM, 0)
+	fd, errno := Socket(Family(addr), typ, 0)
 	if errno != 0 {
 		t.Fatal(errno)
 	}
@@ -29,6 +29,11 @@ func udpSocket(t testing.TB, addr [16]byte) (int, SockAddr) {
 		t.Fatal(errno)
 	}
 	return fd, a
+}
+
+func udpSocket(t testing.TB, addr [16]byte) (int, SockAddr) {
+	t.Helper()
+	return boundSocket(t, addr, syscall.SOCK_DGRAM)
 }
 
 func TestSendAndReceiveBatch(t *testing.T) {

@@ -32,19 +32,8 @@ func waitReady(t testing.TB, fd int, bits uint32) {
 // listener is a listening socket on addr.
 func listener(t testing.TB, addr [16]byte) (fd int, local SockAddr) {
 	t.Helper()
-	fd, errno := Socket(Family(addr), unix.SOCK_STREAM, 0)
-	if errno != 0 {
-		t.Fatal(errno)
-	}
-	t.Cleanup(func() { Close(fd) })
-	a := MakeSockAddr(addr, 0, 0)
-	if errno := Bind(fd, &a); errno != 0 {
-		t.Fatal(errno)
-	}
+	fd, local = boundSocket(t, addr, unix.SOCK_STREAM)
 	if errno := Listen(fd, 8); errno != 0 {
-		t.Fatal(errno)
-	}
-	if errno := LocalAddr(fd, &local); errno != 0 {
 		t.Fatal(errno)
 	}
 	return fd, local

@@ -27,21 +27,7 @@ func TestMain(m *testing.M) {
 // test.
 func guest(t *testing.T) (pid int) {
 	t.Helper()
-	c := exec.Command("cat")
-	in, err := c.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,
-		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
-	}
-	if err := c.Start(); err != nil {
-		netnstest.Lacks(t, "create user and network namespaces: %v", err)
-	}
-	t.Cleanup(func() { in.Close(); _ = c.Wait() })
-	return c.Process.Pid
+	return netnstest.Hold(t, syscall.CLONE_NEWUSER|syscall.CLONE_NEWNET)
 }
 
 func target(pid int, plan netcfg.NamespacePlan) Target {

@@ -35,14 +35,21 @@ link set vb up
 link set va up
 `
 
+// openVeth is open where there is the interface va.
+func openVeth(t *testing.T) (*Conn, Link) {
+	t.Helper()
+	c := open(t)
+	link, err := c.Link("va")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, link
+}
+
 func TestKernelKeepsRoutesAsAdded(t *testing.T) {
 	netnstest.Run(t, func(t *testing.T) {
 		netnstest.IP(t, veth+"addr add 10.0.0.2/24 dev va\naddr add fd00::2/64 dev va nodad\n")
-		c := open(t)
-		link, err := c.Link("va")
-		if err != nil {
-			t.Fatal(err)
-		}
+		c, link := openVeth(t)
 		for _, name := range []string{"metrics", "multipath", "on-link", "blackhole", "IPv4 over IPv6"} {
 			want := onInterface(routeCases()[name], link.Index)
 			if err := c.AddRoute(want); err != nil {
@@ -81,11 +88,7 @@ func flushArgs(r Route) string { return "exact " + r.Dst.String() + " proto boot
 func TestKernelKeepsIPv6RoutesAsAdded(t *testing.T) {
 	netnstest.Run(t, func(t *testing.T) {
 		netnstest.IP(t, veth+"addr add fd00::2/64 dev va nodad\n")
-		c := open(t)
-		link, err := c.Link("va")
-		if err != nil {
-			t.Fatal(err)
-		}
+		c, link := openVeth(t)
 		hop := func(gw string) Hop { return Hop{Index: link.Index, Gateway: netip.MustParseAddr(gw)} }
 		medium := []Attr{{Type: unix.RTA_PREF, Data: []byte{0}}}
 		multi := Route{
@@ -113,11 +116,7 @@ func TestKernelKeepsIPv6RoutesAsAdded(t *testing.T) {
 func TestKernelKeepsAddressesAsAdded(t *testing.T) {
 	netnstest.Run(t, func(t *testing.T) {
 		netnstest.IP(t, veth)
-		c := open(t)
-		link, err := c.Link("va")
-		if err != nil {
-			t.Fatal(err)
-		}
+		c, link := openVeth(t)
 		for name, want := range addrCases() {
 			want.Index = link.Index
 			want.Flags |= AddrNoDAD | AddrPermanent
@@ -135,7 +134,7 @@ func TestKernelKeepsAddressesAsAdded(t *testing.T) {
 				t.Errorf("%s: got %+v, want %+v in it", name, addrs, want)
 			}
 		}
-		err = c.AddAddr(Addr{Index: link.Index, Prefix: netip.MustParsePrefix("10.0.0.2/24")})
+		err := c.AddAddr(Addr{Index: link.Index, Prefix: netip.MustParsePrefix("10.0.0.2/24")})
 		if !errors.Is(err, syscall.EEXIST) {
 			t.Errorf("add address twice: got %v, want EEXIST", err)
 		}
@@ -152,11 +151,7 @@ func TestKernelKeepsAddressesAsAdded(t *testing.T) {
 func TestSetLinkChangesAllAtOnce(t *testing.T) {
 	netnstest.Run(t, func(t *testing.T) {
 		netnstest.IP(t, "link add va type veth peer name vb\n")
-		c := open(t)
-		link, err := c.Link("va")
-		if err != nil {
-			t.Fatal(err)
-		}
+		c, link := openVeth(t)
 		ch := LinkChange{Up: LinkUp | LinkNoARP, MTU: 9000, TxQLen: 321, MAC: &[6]byte{2, 0, 0, 0, 0, 9}}
 		if err := c.SetLink(link.Index, ch); err != nil {
 			t.Fatal(err)
@@ -182,11 +177,7 @@ func TestSetLinkChangesAllAtOnce(t *testing.T) {
 func TestErrorsCarryTheKernelsMessage(t *testing.T) {
 	netnstest.Run(t, func(t *testing.T) {
 		netnstest.IP(t, veth)
-		c := open(t)
-		link, err := c.Link("va")
-		if err != nil {
-			t.Fatal(err)
-		}
+		c, link := openVeth(t)
 		route := onInterface(routeCases()["metrics"], link.Index)
 		route.Dst = netip.MustParsePrefix("0.0.0.0/0")
 		tests := []struct {
