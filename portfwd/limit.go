@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"syscall"
+
+	"github.com/pasta-net/pasta/core/hostsock"
 )
 
 const (
@@ -15,15 +17,20 @@ const (
 	reserved = 192
 )
 
-// maxListenerFD is the lowest descriptor that a listener may not have: the kernel gives
-// the lowest that is free, so all above are still to be had. Of a low limit, listeners
-// may have three quarters.
-func maxListenerFD() int {
+// maxListenerFD is the lowest descriptor that one of n listeners may not have: the
+// kernel gives the lowest that is free, so all above are still to be had. Of a low
+// limit, listeners may have three quarters. Where there are few of them it is flows
+// that have taken the rest, and will leave again: a port may then still be added.
+func maxListenerFD(n int) int {
 	var l syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
 		return math.MaxInt
 	}
-	return int(min(l.Cur-min(reserved, l.Cur/4), math.MaxInt))
+	most := int(min(l.Cur-min(reserved, l.Cur/4), math.MaxInt))
+	if n <= most/2 {
+		return int(hostsock.ListenerLimit())
+	}
+	return most
 }
 
 // LimitError is a set of rules that needs more sockets than the process may open.

@@ -235,7 +235,7 @@ func (m *Manager) serve(g *group) error {
 
 // fill opens what g misses, in the namespace that its sockets belong in.
 func (m *Manager) fill(g *group, strict bool) (list []config.Listener, failed *ListenError) {
-	b := binding{v4: m.o.V4, v6: m.o.V6, freeBind: m.o.FreeBind && g.pif == fwd.Host, maxFD: maxListenerFD()}
+	b := binding{v4: m.o.V4, v6: m.o.V6, freeBind: m.o.FreeBind && g.pif == fwd.Host, maxFD: maxListenerFD(m.listeners() + len(g.fds))}
 	if g.rule.Proto == fwd.UDP {
 		b.shared = m.shared(g)
 	}
@@ -248,6 +248,14 @@ func (m *Manager) fill(g *group, strict bool) (list []config.Listener, failed *L
 		return nil
 	})
 	return list, failed
+}
+
+// listeners counts the open ones.
+func (m *Manager) listeners() (n int) {
+	for _, g := range m.groups {
+		n += g.open
+	}
+	return n
 }
 
 // close has the engine close listeners.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"syscall"
 
+	"github.com/pasta-net/pasta/core/hostsock"
 	"github.com/pasta-net/pasta/core/sys"
 )
 
@@ -79,9 +80,24 @@ func (c childSockets) Make(family, typ, n int) ([]int, error) {
 		c.log.Error("The child of ports is gone, published ports lead nowhere", "err", err)
 		return nil, syscall.EAFNOSUPPORT
 	case errno != 0:
-		return fds, errno
+		kept, _ := withinLimit(fds)
+		return kept, errno
 	}
-	return fds, nil
+	return withinLimit(fds)
+}
+
+// withinLimit keeps those of the sockets that flows may have.
+func withinLimit(fds []int) (kept []int, err error) {
+	limit := hostsock.FlowLimit()
+	for _, fd := range fds {
+		fd, errno := limit.Check(fd, 0)
+		if errno != 0 {
+			err = errno
+			continue
+		}
+		kept = append(kept, fd)
+	}
+	return kept, err
 }
 
 // ask sends a request and receives its answer.

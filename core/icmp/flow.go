@@ -89,7 +89,7 @@ func (h *Handler) openSocket(i uint32, id uint16) syscall.Errno {
 	if family == syscall.AF_INET6 {
 		proto = packet.ProtoICMPv6
 	}
-	fd, errno := sys.Socket(family, syscall.SOCK_DGRAM, proto)
+	fd, errno := h.fdLimit.Check(sys.Socket(family, syscall.SOCK_DGRAM, proto))
 	if errno == syscall.EACCES {
 		h.forbidden()
 	}

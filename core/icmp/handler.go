@@ -45,6 +45,7 @@ type Handler struct {
 	log  *slog.Logger
 
 	binder    hostsock.Binder
+	fdLimit   hostsock.Limit
 	table     *flow.Table
 	deadlines *flow.Deadlines
 	flows     []state // by slot of table
@@ -65,6 +66,7 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 	h := &Handler{
 		cfg: cfg, nat: nat, link: link, lp: lp, log: log,
 		binder:    hostsock.NewBinder(nat, log, "ICMP"),
+		fdLimit:   hostsock.FlowLimit(),
 		table:     flow.NewTable(maxFlows),
 		deadlines: flow.NewDeadlines(maxFlows),
 		idle:      idle,

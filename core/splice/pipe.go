@@ -3,6 +3,7 @@ package splice
 import (
 	"syscall"
 
+	"github.com/pasta-net/pasta/core/hostsock"
 	"github.com/pasta-net/pasta/core/sys"
 )
 
@@ -36,11 +37,14 @@ type pipes struct {
 	closed []uint32 // places in all that had a pipe once
 	opened int      // places in all that ever had one
 	large  int
+	// fdLimit is for the ends that are made.
+	fdLimit hostsock.Limit
 }
 
 func newPipes(owner *TCP, limit int) pipes {
 	return pipes{
-		all: sys.Slab[pipe](owner, limit), unused: make([]uint32, 0, keepPipes), closed: sys.Slab[uint32](owner, limit)[:0],
+		fdLimit: hostsock.FlowLimit(),
+		all:     sys.Slab[pipe](owner, limit), unused: make([]uint32, 0, keepPipes), closed: sys.Slab[uint32](owner, limit)[:0],
 	}
 }
 
@@ -86,6 +90,11 @@ func (p *pipes) reserve() {
 func (p *pipes) open(q *pipe) bool {
 	r, w, errno := sys.Pipe()
 	if errno != 0 {
+		return false
+	}
+	if max(r, w) >= int(p.fdLimit) {
+		sys.Close(r)
+		sys.Close(w)
 		return false
 	}
 	size := 0

@@ -2,6 +2,7 @@ package splice
 
 import (
 	"github.com/pasta-net/pasta/core/fwd"
+	"github.com/pasta-net/pasta/core/hostsock"
 	"github.com/pasta-net/pasta/core/sys"
 )
 
@@ -30,8 +31,9 @@ func showClient(fd int, t *fwd.Target) {
 }
 
 // takeSocket gives a socket of type typ for connecting to t, -1 if none can be made;
-// ok is false if there will be one later.
-func takeSocket(s Sockets, t *fwd.Target, typ int) (fd int, ok bool) {
+// ok is false if there will be one later. One of the host keeps to limit, as those in
+// s did when they were made.
+func takeSocket(s Sockets, t *fwd.Target, typ int, limit hostsock.Limit) (fd int, ok bool) {
 	family := sys.Family(t.Addr)
 	switch {
 	case t.Pif == fwd.Splice && s == nil:
@@ -39,7 +41,7 @@ func takeSocket(s Sockets, t *fwd.Target, typ int) (fd int, ok bool) {
 	case t.Pif == fwd.Splice:
 		return s.Take(family, typ)
 	}
-	fd, errno := sys.Socket(family, typ, 0)
+	fd, errno := limit.Check(sys.Socket(family, typ, 0))
 	if errno != 0 {
 		fd = -1
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/pasta-net/pasta/core/fwd"
+	"github.com/pasta-net/pasta/core/hostsock"
 	"github.com/pasta-net/pasta/core/loop"
 	"github.com/pasta-net/pasta/core/sys"
 )
@@ -48,6 +49,7 @@ type TCP struct {
 	conns   []conn
 	slots   slots
 	pipes   pipes
+	fdLimit hostsock.Limit
 
 	backlog []uint32 // used up their share of a turn
 	hungry  []uint32 // wait for a pipe, until retryAt
@@ -70,7 +72,7 @@ func NewTCP(lp *loop.Loop, sockets Sockets, o Options) *TCP {
 		o.MaxFlows = 1 << 16
 	}
 	h := &TCP{
-		loop: lp, sockets: sockets,
+		loop: lp, sockets: sockets, fdLimit: hostsock.FlowLimit(),
 		retryAt: loop.NoDeadline,
 		mergeAt: loop.NoDeadline,
 	}
@@ -106,7 +108,7 @@ func (h *TCP) Open(fd int, t fwd.Target, now int64) {
 
 // start gives c its second socket and tells whether there was one.
 func (h *TCP) start(i uint32, c *conn) bool {
-	fd, ok := takeSocket(h.sockets, &c.target, syscall.SOCK_STREAM)
+	fd, ok := takeSocket(h.sockets, &c.target, syscall.SOCK_STREAM, h.fdLimit)
 	if !ok {
 		return false
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/pasta-net/pasta/core/flow"
 	"github.com/pasta-net/pasta/core/fwd"
+	"github.com/pasta-net/pasta/core/hostsock"
 	"github.com/pasta-net/pasta/core/loop"
 	"github.com/pasta-net/pasta/core/sys"
 )
@@ -47,6 +48,7 @@ type UDP struct {
 	loop      *loop.Loop
 	pif       fwd.Pif // of the listeners
 	sockets   Sockets
+	fdLimit   hostsock.Limit
 	table     *flow.Table
 	flows     []udpFlow
 	deadlines *flow.Deadlines
@@ -85,7 +87,7 @@ func NewUDP(lp *loop.Loop, pif fwd.Pif, sockets Sockets, o UDPOptions) *UDP {
 		o.MaxFlows = 1 << 16
 	}
 	h := &UDP{
-		loop: lp, pif: pif, sockets: sockets,
+		loop: lp, pif: pif, sockets: sockets, fdLimit: hostsock.FlowLimit(),
 		table:     flow.NewTable(o.MaxFlows),
 		deadlines: flow.NewDeadlines(o.MaxFlows),
 		idle:      [2]time.Duration{orDefault(o.OneWay, 30*time.Second), orDefault(o.Stream, 120*time.Second)},

@@ -22,7 +22,7 @@ const (
 func (h *UDP) connect(i uint32) outcome {
 	f := &h.flows[i]
 	family := sys.Family(f.target.Addr)
-	fd, ok := takeSocket(h.sockets, &f.target, syscall.SOCK_DGRAM)
+	fd, ok := takeSocket(h.sockets, &f.target, syscall.SOCK_DGRAM, h.fdLimit)
 	switch {
 	case !ok:
 		return postponed

@@ -47,6 +47,18 @@ func Write2(fd int, a, b []byte) (int, syscall.Errno) {
 // Close closes fd.
 func Close(fd int) { _, _, _ = syscall.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
 
+// Placeholder opens a descriptor that is good for nothing but keeping its number.
+func Placeholder() (int, syscall.Errno) {
+	fd, _, errno := syscall.RawSyscall(unix.SYS_EVENTFD2, 0, unix.EFD_CLOEXEC, 0)
+	return int(fd), errno
+}
+
+// Replace closes what the descriptor to stands for and moves there what from does.
+func Replace(to, from int) {
+	_, _, _ = syscall.RawSyscall(unix.SYS_DUP3, uintptr(from), uintptr(to), unix.O_CLOEXEC)
+	Close(from)
+}
+
 // Iovecs is a fixed-size gather list that never allocates after NewIovecs.
 type Iovecs struct {
 	iov   []unix.Iovec

@@ -1,13 +1,17 @@
 package tcp
 
 import (
+	"math"
+	"net"
 	"net/netip"
 	"os"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/pasta-net/pasta/core/hostsock"
 	"github.com/pasta-net/pasta/core/packet"
+	"github.com/pasta-net/pasta/core/sys"
 )
 
 // exhaustDescriptors leaves the process without a free descriptor until the
@@ -99,7 +103,7 @@ func TestIdleFlowsGiveWay(t *testing.T) {
 	e := newEnv(t, setup{opts: Options{GiveWay: give}})
 	l := hostListener(t, "127.0.0.1", 0)
 	c := dial(t, e.listen(guestPort))
-	for range 2 {
+	for range 3 { // one is kept in reserve for accepted connections
 		f, err := os.Open(os.DevNull)
 		if err != nil {
 			t.Fatal(err)
@@ -147,4 +151,43 @@ func TestManyStalledHostsShareThePool(t *testing.T) {
 		p.hostReads(pattern(0, sent[i]))
 	}
 	e.until("free pool", func() bool { return e.h.pool.left == len(e.h.pool.meta) })
+}
+
+// TestFlowsLeaveDescriptors: connections that come take what is below the limit, none is
+// lost for coming too late, and the guest's own find no more either.
+func TestFlowsLeaveDescriptors(t *testing.T) {
+	e := newEnv(t, setup{})
+	a := e.listen(guestPort)
+	l := hostListener(t, "127.0.0.1", 0)
+	var clients []net.Conn
+	for range 8 {
+		clients = append(clients, dial(t, a))
+	}
+	free, errno := sys.Placeholder()
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	sys.Close(free)
+	const room = 4 // the kernel may fill gaps below, too
+	e.h.fdLimit = hostsock.Limit(free + room)
+	e.h.spare = hostsock.NewSpare(e.h.fdLimit)
+	e.until("pause", func() bool { return e.h.paused != 0 })
+	accepted := e.h.Len()
+	if accepted != room {
+		t.Errorf("%d connections with room for %d", accepted, room)
+	}
+	e.h.table.All(func(i uint32) {
+		if fd := e.h.conns[i].fd32(); fd >= int(e.h.fdLimit) {
+			t.Errorf("a connection has descriptor %d, at or above %d", fd, e.h.fdLimit)
+		}
+	})
+	p := e.newPeer(portOf(l.Addr()))
+	p.send(seg{flags: syn, wnd: 65535})
+	if got := e.Link.Stats.Drops[packet.DropNoSocket]; got != 1 {
+		t.Errorf("%d drops without socket, want 1", got)
+	}
+	e.h.fdLimit = math.MaxInt
+	e.h.spare = hostsock.NewSpare(e.h.fdLimit)
+	e.advance(time.Duration(listenPause))
+	e.until("the rest", func() bool { return e.h.Len() == len(clients) })
 }

@@ -81,7 +81,7 @@ func (h *Handler) acceptFrom(i uint32, l *listener) {
 	}
 	l.last = h.now
 	for range batch {
-		if l.Pif == fwd.Host && h.table.Len() == h.table.Cap() {
+		if l.Pif == fwd.Host && h.table.Len() == h.table.Cap() || !h.ready() {
 			h.pause(i, l)
 			return
 		}
@@ -92,7 +92,7 @@ func (h *Handler) acceptFrom(i uint32, l *listener) {
 		}
 		switch errno {
 		case 0:
-			h.accepted(l, fd, &peer)
+			h.accepted(l, h.spare.Fit(fd), &peer)
 		case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
 			h.pause(i, l)
 			return
@@ -101,6 +101,11 @@ func (h *Handler) acceptFrom(i uint32, l *listener) {
 			return
 		}
 	}
+}
+
+// ready tells whether there is a descriptor for one more accepted connection.
+func (h *Handler) ready() bool {
+	return h.spare.Ready() || h.giveWay != nil && h.giveWay(h.now) && h.spare.Ready()
 }
 
 func (h *Handler) pause(i uint32, l *listener) {

@@ -56,9 +56,9 @@ func usable(p *packet.Packet, key *flow.Key) bool {
 
 // hostSocket makes the socket for a connection to host.
 func (h *Handler) hostSocket(host packet.Addr) (int, syscall.Errno) {
-	fd, errno := sys.Socket(sys.Family(host), syscall.SOCK_STREAM, syscall.IPPROTO_TCP)
+	fd, errno := h.fdLimit.Check(sys.Socket(sys.Family(host), syscall.SOCK_STREAM, syscall.IPPROTO_TCP))
 	if h.madeRoom(errno) {
-		fd, errno = sys.Socket(sys.Family(host), syscall.SOCK_STREAM, syscall.IPPROTO_TCP)
+		fd, errno = h.fdLimit.Check(sys.Socket(sys.Family(host), syscall.SOCK_STREAM, syscall.IPPROTO_TCP))
 	}
 	if errno != 0 {
 		return -1, errno

@@ -61,6 +61,8 @@ type Handler struct {
 	giveWay   func(now int64) bool
 	listeners flow.Slots[listener]
 	paused    int64 // when listeners that ran out of descriptors are tried again; 0: none
+	fdLimit   hostsock.Limit
+	spare     hostsock.Spare
 
 	peekBuf []byte // scratch for payload to the guest
 	skipLen int    // bytes of peekBuf for skipping, where SO_PEEK_OFF is missing
@@ -117,12 +119,14 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 	h := &Handler{
 		cfg: cfg, nat: nat, link: link, loop: lp, log: log, splice: o.Splice, giveWay: o.GiveWay,
 		binder:    hostsock.NewBinder(nat, log, "TCP"),
+		fdLimit:   hostsock.FlowLimit(),
 		table:     flow.NewTable(o.MaxFlows),
 		deadlines: flow.NewDeadlines(o.MaxFlows),
 		stalled:   make([]uint32, 0, maxStalled),
 		writing:   flow.None,
 		out:       sys.NewIovecs(maxBatch),
 	}
+	h.spare = hostsock.NewSpare(h.fdLimit)
 	h.conns, h.pool = sys.Slab[conn](h, o.MaxFlows), newPool(h, o.HeldChunks)
 	for _, list := range []*[]uint32{&h.dirty, &h.backlog, &h.soon, &h.due} {
 		*list = sys.Slab[uint32](h, o.MaxFlows)[:0]
@@ -269,4 +273,5 @@ func (h *Handler) Close() {
 		}
 	})
 	h.CloseListeners()
+	h.spare.Close()
 }

@@ -59,6 +59,7 @@ type Handler struct {
 	lp   *loop.Loop
 
 	binder    hostsock.Binder
+	fdLimit   hostsock.Limit
 	table     *flow.Table
 	hostSide  *flow.Table // see hostKey
 	deadlines *flow.Deadlines
@@ -92,6 +93,7 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 	h := &Handler{
 		cfg: cfg, nat: nat, link: link, lp: lp,
 		binder:    hostsock.NewBinder(nat, log, "UDP"),
+		fdLimit:   hostsock.FlowLimit(),
 		table:     flow.NewTable(maxFlows),
 		hostSide:  flow.NewTable(maxFlows),
 		deadlines: flow.NewDeadlines(maxFlows),

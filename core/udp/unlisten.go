@@ -38,7 +38,7 @@ func (h *Handler) handOver(slot uint32, index int32, l *listener) {
 	if f.listener != index {
 		return
 	}
-	fd, errno := l.connectedTo(f)
+	fd, errno := l.connectedTo(f, h.fdLimit)
 	if errno == 0 {
 		errno = h.lp.Add(fd, loop.In, loop.MakeToken(loop.KindUDP, h.table.Gen(slot), slot))
 	}
@@ -55,10 +55,10 @@ func (h *Handler) handOver(slot uint32, index int32, l *listener) {
 }
 
 // connectedTo makes a socket with the address and port that the client of f sent
-// to, connected to that client. On error it gives the socket too, or -1.
-func (l *listener) connectedTo(f *state) (fd int, errno syscall.Errno) {
+// to, connected to that client, within limit. On error it gives the socket too, or -1.
+func (l *listener) connectedTo(f *state, limit hostsock.Limit) (fd int, errno syscall.Errno) {
 	family := sys.Family(f.host)
-	if fd, errno = sys.Socket(family, syscall.SOCK_DGRAM, 0); errno != 0 {
+	if fd, errno = limit.Check(sys.Socket(family, syscall.SOCK_DGRAM, 0)); errno != 0 {
 		return -1, errno
 	}
 	prepare(fd, family)

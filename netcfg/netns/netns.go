@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pasta-net/pasta/core/hostsock"
 	"github.com/pasta-net/pasta/core/sys"
 )
 
@@ -109,11 +110,12 @@ func (t *Thread) Do(f func() error) error {
 	return <-done
 }
 
-// Make makes sockets in the namespace, see Source.
+// Make makes sockets for flows in the namespace, see Source.
 func (t *Thread) Make(family, typ, n int) (fds []int, err error) {
+	limit := hostsock.FlowLimit()
 	err = t.Do(func() error {
 		for range n {
-			fd, errno := sys.Socket(family, typ, 0)
+			fd, errno := limit.Check(sys.Socket(family, typ, 0))
 			if errno != 0 {
 				return errno
 			}

@@ -16,10 +16,12 @@ import (
 const dialers = 64
 
 // runHold opens -count connections, uses each of them, keeps all open until
-// standard input ends, and uses each again.
+// standard input ends, and uses each again. With -some it is enough to hold those that
+// can be had.
 func runHold(args []string) error {
 	f := newClient("hold")
 	count := f.Int("count", 1000, "connections to hold")
+	some := f.Bool("some", false, "do without connections that fail")
 	addr, err := f.address(args)
 	if err != nil {
 		return err
@@ -34,15 +36,20 @@ func runHold(args []string) error {
 		conns[i] = c
 		return exchange(c, "echo\n", uint64(i))
 	})
-	if failed != nil {
+	if failed != nil && !*some {
 		return fmt.Errorf("open: %w", failed)
 	}
 	fmt.Printf("held %d after %.4f s\n", *count, time.Since(start).Seconds())
 	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
 		return err
 	}
-	failed = each(*count, dialers, func(i int) error { return exchange(conns[i], "", ^uint64(i)) })
-	if failed != nil {
+	failed = each(*count, dialers, func(i int) error {
+		if conns[i] == nil {
+			return nil
+		}
+		return exchange(conns[i], "", ^uint64(i))
+	})
+	if failed != nil && !*some {
 		return fmt.Errorf("use again: %w", failed)
 	}
 	fmt.Println("answered", *count)
