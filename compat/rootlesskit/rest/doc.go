@@ -5,6 +5,8 @@
 //	GET    /v1/ports       the ports
 //	POST   /v1/ports       publishes one
 //	DELETE /v1/ports/{id}  closes one
+// HEAD is answered as by any web server, with the header of GET; RootlessKit's own does
+// not know it.
 //
 // HTTP/1.1 (RFC 9112) is spoken as far as clients of this API do. The web server of
 // the standard library, with TLS and all, would make the program two thirds larger.

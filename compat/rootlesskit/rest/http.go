@@ -71,6 +71,8 @@ type response struct {
 	body []byte
 	// allow lists the methods that there are, with statusMethodNotAllowed.
 	allow string
+	// headOnly leaves the body out, of which the header tells.
+	headOnly bool
 }
 
 // requestError is a request that cannot be understood. The connection ends with it:
@@ -95,7 +97,7 @@ func newRequestReader(r io.Reader) *requestReader {
 }
 
 // next reads one request. The error is a *requestError, or that of the connection;
-// io.EOF: the client has left.
+// io.EOF: the client has left. With an error, the request has as much as was understood.
 func (r *requestReader) next() (request, error) {
 	r.limit.N = maxHeader
 	text := textproto.NewReader(r.buf)
@@ -108,11 +110,11 @@ func (r *requestReader) next() (request, error) {
 		return request{}, &requestError{statusBadRequest, "malformed request line"}
 	}
 	if version != "HTTP/1.1" && version != "HTTP/1.0" {
-		return request{}, &requestError{statusVersion, "HTTP/1.1 is spoken here"}
+		return req, &requestError{statusVersion, "HTTP/1.1 is spoken here"}
 	}
 	header, err := text.ReadMIMEHeader()
 	if err != nil {
-		return request{}, r.cut(err)
+		return req, r.cut(err)
 	}
 	connection := strings.ToLower(header.Get("Connection"))
 	req.last = connection == "close" || version == "HTTP/1.0" && connection != "keep-alive"
@@ -183,7 +185,9 @@ func (r *response) writeTo(w io.Writer, last bool) error {
 		b.WriteString("Connection: close\r\n")
 	}
 	fmt.Fprintf(&b, "Content-Length: %d\r\n\r\n", len(r.body))
-	b.Write(r.body)
+	if !r.headOnly {
+		b.Write(r.body)
+	}
 	_, err := w.Write(b.Bytes())
 	return err
 }

@@ -150,8 +150,8 @@ func TestRoutes(t *testing.T) {
 		{"no ID", "DELETE", "/v1/ports/", "", 404, `{"message":"page not found"}`, ""},
 		{"below a port", "DELETE", "/v1/ports/1/x", "", 404, `{"message":"page not found"}`, ""},
 		{"one port", "GET", "/v1/ports/1", "", 405, `{"message":"method not allowed"}`, "DELETE"},
-		{"all ports", "DELETE", "/v1/ports", "", 405, `{"message":"method not allowed"}`, "GET, POST"},
-		{"change info", "POST", "/v1/info", "{}", 405, `{"message":"method not allowed"}`, "GET"},
+		{"all ports", "DELETE", "/v1/ports", "", 405, `{"message":"method not allowed"}`, "GET, HEAD, POST"},
+		{"change info", "POST", "/v1/info", "{}", 405, `{"message":"method not allowed"}`, "GET, HEAD"},
 		{"other version", "GET", "/v2/info", "", 404, `{"message":"page not found"}`, ""},
 		{"info", "GET", "/v1/info", "", 200, `{"apiVersion":"1.1.2","version":"1.2","stateDir":"/run/x","childPID":42,"networkDriver":` +
 			`{"driver":"pasta","childIP":"10.0.2.100","ipv6":true},"portDriver":{"driver":"pasta","protos":["tcp"`, ""},
@@ -358,6 +358,7 @@ func TestOtherNamespacesAreRefused(t *testing.T) {
 func FuzzRequest(f *testing.F) {
 	f.Add([]byte("GET /v1/info HTTP/1.1\r\nHost: rootlesskit\r\n\r\n"))
 	f.Add([]byte("POST /v1/ports HTTP/1.1\r\nContent-Length: 46\r\n\r\n{\"proto\":\"tcp\",\"parentPort\":80,\"childPort\":80}"))
+	f.Add([]byte("HEAD /v1/ports HTTP/1.1\r\n\r\n"))
 	f.Add([]byte("DELETE /v1/ports/1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"))
 	f.Add([]byte("POST / HTTP/1.1\r\nContent-Length: 18446744073709551615\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -21,8 +21,19 @@ type Backend struct {
 	Info api.Info
 }
 
-// answer does what r asks for.
+// answer does what r asks for. HEAD gets the header that GET gets (RFC 9110 section 9.3.2).
 func (b *Backend) answer(r *request) response {
+	if r.method != "HEAD" {
+		return b.route(r)
+	}
+	get := *r
+	get.method = "GET"
+	resp := b.route(&get)
+	resp.headOnly = true
+	return resp
+}
+
+func (b *Backend) route(r *request) response {
 	if id, ok := strings.CutPrefix(r.path, "/v1/ports/"); ok && id != "" && !strings.Contains(id, "/") {
 		if r.method != "DELETE" {
 			return notAllowed("DELETE")
@@ -33,13 +44,13 @@ func (b *Backend) answer(r *request) response {
 	case r.path == "/v1/info" && r.method == "GET":
 		return b.info()
 	case r.path == "/v1/info":
-		return notAllowed("GET")
+		return notAllowed("GET, HEAD")
 	case r.path == "/v1/ports" && r.method == "GET":
 		return jsonResponse(statusOK, b.Ports.List())
 	case r.path == "/v1/ports" && r.method == "POST":
 		return b.postPort(r.body)
 	case r.path == "/v1/ports":
-		return notAllowed("GET, POST")
+		return notAllowed("GET, HEAD, POST")
 	}
 	return failure(statusNotFound, errors.New("page not found"))
 }

@@ -54,6 +54,7 @@ func (s *Server) client(conn *net.UnixConn, pid int) {
 		switch {
 		case errors.As(err, &wrong):
 			r := failure(wrong.status, wrong)
+			r.headOnly = req.method == "HEAD"
 			if r.writeTo(conn, true) == nil {
 				linger(conn)
 			}
