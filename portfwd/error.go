@@ -25,6 +25,18 @@ type SpecError struct {
 // Error returns the text that callers of the command line see.
 func (e *SpecError) Error() string { return fmt.Sprintf("Invalid port specifier '%s'", e.Spec) }
 
+// NothingError is a specification whose exclusions leave no port.
+type NothingError struct {
+	// Spec is the specification as written.
+	Spec string
+}
+
+// Error names it, and the ways out.
+func (e *NothingError) Error() string {
+	return fmt.Sprintf("Port specifier '%s' forwards nothing: its exclusions leave no port\n"+
+		"Leave one of them out, or write 'none' for no forwards", e.Spec)
+}
+
 // RuleError is a well-formed rule that cannot be served.
 type RuleError struct {
 	// Rule is the refused one.

@@ -33,7 +33,7 @@ type Env struct {
 }
 
 // Rules returns the forward rules that the specification stands for, in its
-// order. The error is a *RuleError or a text of the command line contract.
+// order. The error is a *RuleError, a *NothingError or a text of the command line contract.
 func (s Spec) Rules(env Env) ([]fwd.Rule, error) {
 	if s.None {
 		return nil, nil
@@ -53,6 +53,9 @@ func (s Spec) Rules(env Env) ([]fwd.Rule, error) {
 			return nil, err
 		}
 		rules = append(rules, more...)
+	}
+	if len(rules) == 0 && len(s.Exclude) > 0 {
+		return nil, &NothingError{Spec: s.Text}
 	}
 	return rules, nil
 }

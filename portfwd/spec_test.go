@@ -135,7 +135,7 @@ func TestWorkedExamples(t *testing.T) {
 		{"target address, same port", []string{"0.0.0.0/5000:192.0.2.5"}, []string{"TCP [0.0.0.0]:5000  =>  192.0.2.5:5000"}},
 		{"target address, empty range", []string{"0.0.0.0/5000:192.0.2.5/"}, []string{"TCP [0.0.0.0]:5000  =>  192.0.2.5:5000"}},
 		{"highest port", []string{"65000-65535,~65535"}, []string{"TCP [*]:65000-65534  =>  65000-65534"}},
-		{"everything excluded", []string{"8080,~8000-9000"}, nil},
+		{"one of two entries excluded", []string{"8080,9090,~8000-9000"}, []string{"TCP [*]:9090  =>  9090"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -147,6 +147,22 @@ func TestWorkedExamples(t *testing.T) {
 				t.Errorf("%q (-want +got):\n%s", tt.specs, diff)
 			}
 		})
+	}
+}
+
+// nothingLeft is the error for a specification without a port.
+func nothingLeft(spec string) string {
+	return "Port specifier '" + spec + "' forwards nothing: its exclusions leave no port\n" +
+		"Leave one of them out, or write 'none' for no forwards"
+}
+
+// TestAllOfNothing: a host whose ports are all ephemeral has none for "all", which is
+// the default, and so no error.
+func TestAllOfNothing(t *testing.T) {
+	env := host()
+	env.Ephemeral = Range{First: 1, Last: 65535}
+	if got, err := ruleTexts(t, env, "auto"); err != nil || len(got) > 0 {
+		t.Errorf("auto = %q, %v, want no rule", got, err)
 	}
 }
 
@@ -201,6 +217,10 @@ func TestWorkedErrors(t *testing.T) {
 			[]string{"%vH/8080", "8080"},
 			"Forwarding configuration conflict: TCP [*]:8080  =>  8080 versus TCP [*]%vH:8080  =>  8080",
 		},
+		{"everything excluded", host(), []string{"8080,~8000-9000"}, nothingLeft("8080,~8000-9000")},
+		{"all excluded", host(), []string{"127.0.0.1/~1-65535"}, nothingLeft("127.0.0.1/~1-65535")},
+		{"what auto may follow excluded", host(), []string{"auto,~1-40000,~30000-65535"}, nothingLeft("auto,~1-40000,~30000-65535")},
+		{"every entry excluded", host(), []string{"80", "8080:80,8081:81,~8080,~8081"}, nothingLeft("8080:80,8081:81,~8080,~8081")},
 		{"39 port zero", host(), []string{"0"}, "Forwarding rule attempts to map from port 0"},
 		{"42 v6 off", v4, []string{"::1/80"}, "IPv6 forward, but IPv6 not enabled"},
 		{"42 v4 off", v6, []string{"127.0.0.1/80"}, "IPv4 forward, but IPv4 not enabled"},

@@ -180,6 +180,9 @@ func TestErrorsChangeNothing(t *testing.T) {
 		{"no UDP", "-A -u 53", noUDP, "Can't add UDP forwarding rule, UDP not enabled\n"},
 		{"address for the namespace", "-A -T 127.0.0.1/80", full(), "Listening address not allowed for -T 127.0.0.1/80\n"},
 		{"specification", "-A -t x", full(), "Invalid port specifier 'x'\n"},
+		{"nothing left", "-A -t 9000 -t 80,~80", full(), "Port specifier '80,~80' forwards nothing: its exclusions leave no port\nLeave one of them out, or write 'none' for no forwards\n"},
+		{"nothing left to replace a table", "-t ~1-65535", full(), "Port specifier '~1-65535' forwards nothing"},
+		{"nothing left to delete", "-D -t 80,~80", full(), "Port specifier '80,~80' forwards nothing"},
 		{"unknown option", "--foo", full(), "pesto: unrecognized option '--foo'\n" + usage},
 		{"two paths", "a", full(), "pesto: exactly one PATH is needed\n" + usage},
 	}

@@ -257,6 +257,8 @@ Unable to add rule TCP [0.0.0.0]:5000  =>  224.0.0.1:5000" -t 0.0.0.0/5000:224.0
 	done
 	refused "Invalid port specifier ''" "--tcp-ports=$HOST4/"
 	refused "Invalid port specifier ''" -t ''
+	refused "Port specifier '8080,~8080' forwards nothing: its exclusions leave no port
+Leave one of them out, or write 'none' for no forwards" -t 8080,~8080
 	refused "Forwarding rule attempts to map from port 0" -t 0
 }
 

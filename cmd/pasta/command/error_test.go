@@ -102,6 +102,8 @@ func TestErrors(t *testing.T) {
 		{"--map-guest-addr ff02::1", "Invalid address to remap to host: ff02::1"},
 
 		{"-t 8080 -t none", "-t none conflicts with previous options"},
+		{"-t 8080,~8080", "Port specifier '8080,~8080' forwards nothing: its exclusions leave no port\nLeave one of them out, or write 'none' for no forwards"},
+		{"-T auto,~1-65535", "Port specifier 'auto,~1-65535' forwards nothing: its exclusions leave no port\nLeave one of them out, or write 'none' for no forwards"},
 		{"-u 53 -t 80 -u none", "-u none conflicts with previous options"},
 		{"-t foo", "Invalid port specifier 'foo'"},
 		{"-u ''", "Invalid port specifier ''"},
