@@ -30,6 +30,9 @@ const (
 	requestTimeout = 5 * time.Second
 	drainTimeout   = 200 * time.Millisecond
 	maxDrain       = 1 << 20
+	// maxSlow is how many clients may be about their request. It is fewer than are served
+	// (ctlsock.MaxClients), so that slow ones never have all places.
+	maxSlow = ctlsock.MaxClients / 2
 	// maxForwards bounds the forwards of a run.
 	maxForwards = 1 << 16
 )
@@ -37,6 +40,7 @@ const (
 // api serves the JSON API: one request and one reply per connection.
 type api struct {
 	listener *ctlsock.Listener
+	slow     *ctlsock.Waiting
 	answer   answerer
 	stderr   io.Writer
 	log      *slog.Logger
@@ -54,7 +58,11 @@ func (r *run) newAPI(run service.Run) (service.Server, error) {
 		return nil, cmdline.Errorf("cannot bind %q: %s%s", path, sys.Reason(err), failed)
 	}
 	a := answerer{book: ports.NewBook(run.Ports, nil), network: r.settings.network}
-	return &api{listener: l, answer: a, stderr: r.Stderr, log: run.Log}, nil
+	return serverOf(l, a, r.Stderr, run.Log), nil
+}
+
+func serverOf(l *ctlsock.Listener, a answerer, stderr io.Writer, log *slog.Logger) *api {
+	return &api{listener: l, slow: ctlsock.NewWaiting(maxSlow), answer: a, stderr: stderr, log: log}
 }
 
 // listenAPI binds a socket in place of whatever is at path.
@@ -85,7 +93,9 @@ func (a *api) client(conn *net.UnixConn, _ int) {
 	if conn.SetDeadline(time.Now().Add(requestTimeout)) != nil {
 		return
 	}
+	a.slow.Enter(conn)
 	request, err := readRequest(conn)
+	a.slow.Leave(conn)
 	fmt.Fprintf(a.stderr, "apifd event\napi_handler: got request: %s\n", printable(request))
 	var reply []byte
 	if err != nil {

@@ -3,6 +3,7 @@ package slirp4netns
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -192,7 +193,7 @@ func serveAPI(t *testing.T) (path string, log *bytes.Buffer) {
 		t.Fatal(err)
 	}
 	log = &bytes.Buffer{}
-	a := &api{listener: l, answer: *newAnswerer(t), stderr: &locked{w: log}, log: slog.New(slog.DiscardHandler)}
+	a := serverOf(l, *newAnswerer(t), &locked{w: log}, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
@@ -277,28 +278,104 @@ func TestConnections(t *testing.T) {
 	}
 }
 
-// TestManyClients has more clients than places, silent ones among them.
-func TestManyClients(t *testing.T) {
-	path, _ := serveAPI(t)
-	for range 8 {
-		silent, err := net.Dial("unix", path)
-		if err != nil {
+// dialAPI connects, as soon as there is room in the queue.
+func dialAPI(t *testing.T, path string) net.Conn {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		conn, err := net.Dial("unix", path)
+		if err == nil {
+			t.Cleanup(func() { conn.Close() })
+			return conn
+		}
+		if !errors.Is(err, syscall.EAGAIN) || time.Now().After(end) {
 			t.Fatal(err)
 		}
-		defer silent.Close()
 	}
-	var clients sync.WaitGroup
-	for range 8 {
+}
+
+// slowLoris says one byte of a request that never ends at a time, on a new connection
+// whenever the old one is closed, until the end of the test.
+func slowLoris(ctx context.Context, path string) {
+	for ctx.Err() == nil {
+		conn, err := net.Dial("unix", path)
+		for ; err == nil && ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
+			_, err = io.WriteString(conn, "[")
+		}
+		if conn != nil {
+			conn.Close()
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// TestSlowClients: more of them than places do not delay one that asks.
+func TestSlowClients(t *testing.T) {
+	path, _ := serveAPI(t)
+	for range 100 {
+		if _, err := io.WriteString(dialAPI(t, path), `{"execute":`); err != nil && !errors.Is(err, syscall.EPIPE) {
+			t.Fatal(err)
+		}
+	}
+	begin := time.Now()
+	if got := ask(t, path, false, `{"execute":"list_hostfwd"}`); !strings.HasPrefix(got, `{"return"`) {
+		t.Errorf("got %q", got)
+	}
+	if d := time.Since(begin); d > time.Second {
+		t.Errorf("answered after %v", d)
+	}
+}
+
+// TestManyClients has 5,000 clients that ask, and others that send garbage, more than
+// fits, nothing, or the rest never.
+func TestManyClients(t *testing.T) {
+	path, _ := serveAPI(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var lorises, clients sync.WaitGroup
+	for range maxSlow + 4 {
+		lorises.Go(func() { slowLoris(ctx, path) })
+		dialAPI(t, path)
+	}
+	defer lorises.Wait()
+	defer cancel()
+	for range 10 {
 		clients.Go(func() {
-			for range 125 {
-				if got := ask(t, path, true, `{"execute":"list_hostfwd"}`); !strings.HasPrefix(got, `{"return"`) {
-					t.Errorf("got %q", got)
+			for n := range 500 {
+				if n%50 == 0 {
+					garbage(t, dialAPI(t, path))
+				}
+				if !isList(t, dialAPI(t, path)) {
 					return
 				}
 			}
 		})
 	}
 	clients.Wait()
+}
+
+// garbage sends what no client would, and expects an error, or the end.
+func garbage(t *testing.T, conn net.Conn) {
+	t.Helper()
+	defer conn.Close()
+	junk := make([]byte, 10*maxRequest)
+	_, _ = rand.Read(junk)
+	_, _ = conn.Write(junk) // which the server need not read
+	_ = conn.(*net.UnixConn).CloseWrite()
+	if b, err := io.ReadAll(conn); err == nil && !bytes.Contains(b, []byte(`"error"`)) {
+		t.Errorf("garbage is answered with %q", b)
+	}
+}
+
+// isList asks for the list of forwards on conn.
+func isList(t *testing.T, conn net.Conn) bool {
+	t.Helper()
+	defer conn.Close()
+	_, err := io.WriteString(conn, `{"execute":"list_hostfwd"}`)
+	b, readErr := io.ReadAll(conn)
+	if err != nil || readErr != nil || string(b) != `{"return":{"entries":[]},"entries":[]}` {
+		t.Errorf("got %q, %v, %v", b, err, readErr)
+		return false
+	}
+	return true
 }
 
 func TestSocketReplacesAFile(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pasta-net/pasta/compat/service"
 	"github.com/pasta-net/pasta/core/tap"
+	"github.com/pasta-net/pasta/portfwd/ctlsock"
 )
 
 const (
@@ -37,7 +38,7 @@ type server struct {
 	log      *slog.Logger
 	// shaking are the connections that have not said yet what they want, links counts
 	// those that move frames.
-	shaking  shaking
+	shaking  *ctlsock.Waiting
 	links    chan struct{}
 	resolver *resolver
 }
@@ -45,7 +46,7 @@ type server struct {
 func newServer(s *settings, attach service.Attach, log *slog.Logger) *server {
 	return &server{
 		settings: s, guests: newGuests(&s.network), lan: newLAN(s.network.serverMAC), attach: attach, log: log,
-		links: make(chan struct{}, maxLinks), resolver: newResolver(log),
+		shaking: ctlsock.NewWaiting(maxShaking), links: make(chan struct{}, maxLinks), resolver: newResolver(log),
 	}
 }
 
@@ -62,7 +63,7 @@ func (s *server) serve(l net.Listener) error {
 			return fmt.Errorf("accept client: %w", err)
 		}
 		u := conn.(*net.UnixConn)
-		s.shaking.enter(u)
+		s.shaking.Enter(u)
 		go s.client(u)
 	}
 }
@@ -126,7 +127,7 @@ func (s *server) shakeHands(conn *net.UnixConn) (g guest, err error) {
 // hear finds out what a client wants. It has some time for that, until too many others
 // come.
 func (s *server) hear(conn *net.UnixConn) (command, error) {
-	defer s.shaking.leave(conn)
+	defer s.shaking.Leave(conn)
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return command{}, err
 	}
