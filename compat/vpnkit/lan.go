@@ -46,8 +46,11 @@ func (l *lan) leave(p *port) {
 }
 
 // forward gives a frame to the guest that it is for, or if it is for a group to all
-// but the sender from.
+// but the sender from. One beyond the MTU, which is the same for all, is lost.
 func (l *lan) forward(from *port, frame []byte) {
+	if len(frame) > from.mtu+packet.EthLen {
+		return
+	}
 	dst := packet.MAC(frame)
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -128,6 +128,25 @@ func TestFramesForOthers(t *testing.T) {
 	}
 }
 
+// TestFramesBeyondTheMTU between guests: a client was told to expect no such frames, and
+// may end over one. The guest that sends them must not have that in its hands.
+func TestFramesBeyondTheMTU(t *testing.T) {
+	for _, dst := range []packet.MAC{{2, 5: 2}, {0x33, 0x33, 5: 1}} {
+		l := newLAN(serverMAC)
+		a, b := newStation(t, l, 1), newStation(t, l, 2)
+		a.speak()
+		b.speak()
+		for n, want := range map[int]int{14: 1, 1514: 1, 1515: 0, 65535: 0} {
+			if got := a.says(frame(dst, a.mac, packet.EtherTypeIP4, n)); len(got) != 0 {
+				t.Errorf("%d bytes to %v: %d frames for us, want none", n, dst, len(got))
+			}
+			if got := b.hears(); len(got) != want {
+				t.Errorf("%d bytes to %v: %d frames, want %d", n, dst, len(got), want)
+			}
+		}
+	}
+}
+
 // dhcp is the start of a DISCOVER as the Go client of VPNKit sends it.
 func dhcp(src packet.MAC) []byte {
 	f := frame(packet.Broadcast, src, packet.EtherTypeIP4, 286)
