@@ -107,22 +107,22 @@ peer_has_connections() { [ "$(in_peer ss -Htn state established "sport = :$OUT_P
 	guest_stop
 }
 
-@test "peer that stops reading for 20 s, then reads all" {
+# all_ways FLAGS...: transfers in each direction, on connections opened in each, at once.
+all_ways() {
 	local jobs=() job
-	client out IPv4 up -stall 20s -size 50000000 3>&- & jobs+=($!)
-	client out IPv6 down -stall 20s -size 50000000 3>&- & jobs+=($!)
-	client in IPv6 up -stall 20s -size 50000000 3>&- & jobs+=($!)
-	client in IPv4 down -stall 20s -size 50000000 3>&- & jobs+=($!)
+	client out IPv4 up "$@" 3>&- & jobs+=($!)
+	client out IPv6 down "$@" 3>&- & jobs+=($!)
+	client in IPv6 up "$@" 3>&- & jobs+=($!)
+	client in IPv4 down "$@" 3>&- & jobs+=($!)
 	for job in "${jobs[@]}"; do wait "$job"; done
 }
 
+@test "peer that stops reading for 20 s, then reads all" {
+	all_ways -stall 20s -size 50000000
+}
+
 @test "peer that sends one byte per 10 ms" {
-	local jobs=() job
-	client out IPv4 up -interval 10ms -size 200 3>&- & jobs+=($!)
-	client out IPv6 down -interval 10ms -size 200 3>&- & jobs+=($!)
-	client in IPv6 up -interval 10ms -size 200 3>&- & jobs+=($!)
-	client in IPv4 down -interval 10ms -size 200 3>&- & jobs+=($!)
-	for job in "${jobs[@]}"; do wait "$job"; done
+	all_ways -interval 10ms -size 200
 }
 
 @test "eight streams at once in each direction" {

@@ -71,13 +71,18 @@ guest_addresses() { in_guest ip -br "$@" address show up0; }
 	guest_stop
 }
 
-@test "several uplinks: the one with the best metric is the template" {
+# second_uplink: up1, with another default route.
+second_uplink() {
 	in_host sh -ec "
 		ip link add up1 type veth peer name down1
 		ip address add 10.67.0.2/24 dev up1
 		ip link set up1 up
 		ip link set down1 up
 		ip route add default via 10.67.0.1 metric 100"
+}
+
+@test "several uplinks: the one with the best metric is the template" {
+	second_uplink
 	guest_start "$WAY"
 	[[ $(guest_addresses -4) == *"$HOST4/24"* ]]
 	connected IPv4 IPv6
@@ -85,12 +90,7 @@ guest_addresses() { in_guest ip -br "$@" address show up0; }
 }
 
 @test "-i selects the template" {
-	in_host sh -ec "
-		ip link add up1 type veth peer name down1
-		ip address add 10.67.0.2/24 dev up1
-		ip link set up1 up
-		ip link set down1 up
-		ip route add default via 10.67.0.1 metric 100"
+	second_uplink
 	guest_start "$WAY" -i up1
 	in_guest ip -br address show up1 | grep -F 10.67.0.2/24
 	in_guest ip route show default | grep -F "via 10.67.0.1 dev up1"

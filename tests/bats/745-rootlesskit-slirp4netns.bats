@@ -33,28 +33,12 @@ host_loopback() {
 
 server() { [ "$DRIVER" = builtin ] && echo "127.0.0.1:80 [::1]:80" || echo "${ADDRESS%/*}:80"; }
 
-ports_none() {
-	refused "$HOST4:80"
-	fails_with "no PortDriver is available" ctl add-ports ":8080:80/tcp"
-}
-
 ports_slirp4netns() {
 	expect "1
 2" ctl add-ports ":8080:80/tcp" "$HOST4:8080:80/udp"
 	sees "$HOST4:8080" "$GATEWAY4"
 	refused "[$HOST6]:8080"
 	[[ "$(as_rootless "$NETTOOL" peer 127.0.0.1:8080)" == "$ROUTER:"* ]]
-	expect "1
-2" ctl remove-ports 1 2
-	closed in_peer "$HOST4:8080"
-}
-
-ports_builtin() {
-	expect "1
-2" ctl add-ports ":8080:80/tcp" ":8080:80/udp"
-	echoes "$HOST4:8080"
-	echoes "[$HOST6]:8080"
-	expect ok from_host 8080
 	expect "1
 2" ctl remove-ports 1 2
 	closed in_peer "$HOST4:8080"

@@ -27,22 +27,6 @@ host_loopback() {
 
 server() { echo "127.0.0.1:80 [::1]:80"; }
 
-ports_none() {
-	refused "$HOST4:80"
-	fails_with "no PortDriver is available" ctl add-ports ":8080:80/tcp"
-}
-
-ports_builtin() {
-	expect "1
-2" ctl add-ports ":8080:80/tcp" ":8080:80/udp"
-	echoes "$HOST4:8080"
-	echoes "[$HOST6]:8080"
-	expect ok from_host 8080
-	expect "1
-2" ctl remove-ports 1 2
-	closed in_peer "$HOST4:8080"
-}
-
 @test "3.1: builtin" { row; }
 @test "3.1: builtin disable-host-loopback mtu=65520 copy-up" { row; }
 @test "3.1: builtin detach-netns mtu=65520 propagation=rslave" { row; }

@@ -35,6 +35,30 @@ peer_of() { "${@:2}" nettool peer "$1"; }
 # resolves NAME ADDRESS WHERE...: by whatever resolv.conf says there.
 resolves() { "${@:3}" nslookup -type=a "$1" | grep -q "$2"; }
 
+# sends_out WHERE...: TCP and UDP to the peer, in bulk, and refused there.
+sends_out() {
+	reaches "$PEER4:$OUT_PORT" "$@"
+	reaches_udp "$PEER4:$OUT_PORT" "$@"
+	[[ "$(peer_of "$PEER4:$OUT_PORT" "$@")" == "$HOST4":* ]]
+	refused "$PEER4:1" "$@"
+	"$@" nettool up -size 100000000 "$PEER4:$OUT_PORT"
+	"$@" nettool down -size 100000000 "$PEER4:$OUT_PORT"
+}
+
+# Ports for published and unpublished.
+export PUBLISHED="-p 8080:80 -p 8080:80/udp -p 127.0.0.1:8081:80"
+
+# published: a container with those is reached where they say.
+published() {
+	reaches "$HOST4:8080" in_peer
+	reaches_udp "$HOST4:8080" in_peer
+	reaches 127.0.0.1:8081 as_user
+	refused "$HOST4:8081" in_peer
+}
+
+# unpublished: it is gone, and so are they.
+unpublished() { refused "$HOST4:8080" in_peer; }
+
 # pastas prints the PIDs of all that run our binary in the host, as seen there.
 pastas() { in_host find /proc -mindepth 2 -maxdepth 2 -name exe -lname /usr/bin/pasta -printf '%h\n' 2>/dev/null | sed 's,/proc/,,'; }
 

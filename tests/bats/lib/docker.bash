@@ -60,15 +60,10 @@ serves() { docker logs "$1" | grep -q ready; }
 
 # What holds whatever the drivers are.
 
-# goes_out: TCP and UDP, in bulk, and refused.
+# goes_out: from a container.
 goes_out() {
 	container one
-	reaches "$PEER4:$OUT_PORT" docker exec one
-	reaches_udp "$PEER4:$OUT_PORT" docker exec one
-	[[ "$(docker exec one nettool peer "$PEER4:$OUT_PORT")" == "$HOST4":* ]]
-	refused "$PEER4:1" docker exec one
-	docker exec one nettool up -size 100000000 "$PEER4:$OUT_PORT"
-	docker exec one nettool down -size 100000000 "$PEER4:$OUT_PORT"
+	sends_out docker exec one
 }
 
 # asks_the_resolver: by the address that RootlessKit tells.
@@ -89,13 +84,11 @@ loopback_is_hidden() {
 # ports_come_and_go: published ports, by a driver that is told of them.
 ports_come_and_go() {
 	for _ in 1 2 3; do
-		container one -p 8080:80 -p 8080:80/udp -p 127.0.0.1:8081:80
-		reaches "$HOST4:8080" in_peer
-		reaches_udp "$HOST4:8080" in_peer
-		reaches 127.0.0.1:8081 as_user
-		refused "$HOST4:8081" in_peer
+		# shellcheck disable=SC2086 # options
+		container one $PUBLISHED
+		published
 		docker rm --force one
-		refused "$HOST4:8080" in_peer
+		unpublished
 	done
 }
 

@@ -12,7 +12,8 @@
 #   host_loopback      prints the addresses that lead to the host's loopback, each with
 #                      what a connection to it gets
 #   server             prints the addresses of a server in the network
-#   ports_DRIVER       checks the ports that lead to it
+#   ports_DRIVER       checks the ports that lead to it; for those that RootlessKit has
+#                      itself it is here
 #
 # Needs helpers.bash and rootlesskit.bash; NETWORK is the driver's name, DEFAULT_MTU its MTU,
 # OLD_ROOTLESSKIT the RootlessKit of rows that do not begin with 3.1.
@@ -186,6 +187,23 @@ refused() { expect ECONNREFUSED in_peer "$NETTOOL" connect -timeout 5s "$1"; }
 
 # answered ADDR: something is.
 answered() { [ "$(in_peer "$NETTOOL" connect -timeout 5s "$1")" = ok ]; }
+
+# What follows from the port drivers none and builtin; the server is on port 80.
+ports_none() {
+	refused "$HOST4:80"
+	fails_with "no PortDriver is available" ctl add-ports ":8080:80/tcp"
+}
+
+ports_builtin() {
+	expect "1
+2" ctl add-ports ":8080:80/tcp" ":8080:80/udp"
+	echoes "$HOST4:8080"
+	echoes "[$HOST6]:8080"
+	expect ok from_host 8080
+	expect "1
+2" ctl remove-ports 1 2
+	closed in_peer "$HOST4:8080"
+}
 
 # family PID: the process and its descendants, each as "PID START".
 family() {

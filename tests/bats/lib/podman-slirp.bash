@@ -23,12 +23,7 @@ slirped() {
 slirp_goes_out() {
 	slirped a
 	runs_pastas 1
-	reaches "$PEER4:$OUT_PORT" podman exec a
-	reaches_udp "$PEER4:$OUT_PORT" podman exec a
-	[[ "$(podman exec a nettool peer "$PEER4:$OUT_PORT")" == "$HOST4":* ]]
-	refused "$PEER4:1" podman exec a
-	podman exec a nettool up -size 100000000 "$PEER4:$OUT_PORT"
-	podman exec a nettool down -size 100000000 "$PEER4:$OUT_PORT"
+	sends_out podman exec a
 }
 
 # slirp_first_sight: what the first command of a container has, which waits for nothing. Sandbox,
@@ -81,15 +76,13 @@ slirp_loopback() {
 # slirp_ports [HANDLER]: published ports come with the container and go with it.
 slirp_ports() {
 	for _ in 1 2 3; do
-		slirped "a${1:+:port_handler=$1}" -p 8080:80 -p 8080:80/udp -p 127.0.0.1:8081:80
-		reaches "$HOST4:8080" in_peer
-		reaches_udp "$HOST4:8080" in_peer
+		# shellcheck disable=SC2086 # options
+		slirped "a${1:+:port_handler=$1}" $PUBLISHED
+		published
 		in_peer nettool up -size 10000000 "$HOST4:8080"
 		in_peer nettool udp-echo -count 20 "$HOST4:8080"
-		reaches 127.0.0.1:8081 as_user
-		refused "$HOST4:8081" in_peer
 		podman rm --force --time 0 a
-		refused "$HOST4:8080" in_peer
+		unpublished
 	done
 }
 

@@ -63,21 +63,15 @@ attach() {
 	note_started "$DAEMON"
 }
 
-# outputs WANT ARGS...: pasta ARGS succeeds and prints WANT.
-outputs() {
-	local want=$1
-	shift
+outputs() { gives 0 "$@"; } # WANT ARGS...: pasta ARGS succeeds and prints WANT
+refuses() { gives 1 "$@"; } # WANT ARGS...: pasta ARGS fails and prints WANT
+
+# gives STATUS WANT ARGS...: pasta ARGS ends like this and prints WANT.
+gives() {
+	local want_status=$1 want=$2
+	shift 2
 	run pasta "$@"
 	# shellcheck disable=SC2154 # set by run
 	echo "status $status, output: $output"
-	[ "$status" -eq 0 ] && [ "$output" = "$want" ]
-}
-
-# refuses WANT ARGS...: pasta ARGS exits 1 and prints WANT.
-refuses() {
-	local want=$1
-	shift
-	run pasta "$@"
-	echo "status $status, output: $output"
-	[ "$status" -eq 1 ] && [ "$output" = "$want" ]
+	[ "$status" -eq "$want_status" ] && [ "$output" = "$want" ]
 }
