@@ -79,6 +79,9 @@ unpack() {
 	END
 }
 
+# slirp4netns_version: the one that ours says to be.
+slirp4netns_version() { "$(dirname "$PASTA")/slirp4netns" --version | sed -n '1s/.* //p'; }
+
 @test "packages: control files" {
 	local deb=$DIST/pasta-net_${VERSION}_amd64.deb rpm=$DIST/pasta-net-$VERSION-1.aarch64.rpm field
 	for field in "Package pasta-net" "Version $VERSION" "Architecture amd64"; do
@@ -87,6 +90,7 @@ unpack() {
 	for field in Depends Conflicts Replaces; do
 		expect "" dpkg-deb --field "$deb" "$field"
 	done
+	expect "passt, slirp4netns (= $(slirp4netns_version))" dpkg-deb --field "$deb" Provides
 	expect "pasta-net $VERSION aarch64 Apache-2.0" rpm -qp --qf '%{name} %{version} %{arch} %{license}' "$rpm"
 }
 

@@ -69,6 +69,36 @@ version_of() { as_user "$1" --version | sed -n '1s/^[^ ]* //p'; }
 	expect v9.8.7 version_of pasta
 }
 
+# would_install PACKAGES...: what apt would install on a machine that has nothing. The lists of
+# the archive are there, the archive is not.
+would_install() {
+	in_host apt-get --simulate -o Dir::State::status=/dev/null install "$@" | sed -n 's/^Inst \([^ ]*\).*/\1/p'
+}
+
+# chosen: of the input, the engine and those with programs of our names.
+chosen() { grep -x -e podman -e passt -e slirp4netns -e pasta-net | sort | xargs; }
+
+@test "apt installs it in place of what engines recommend" {
+	local package
+	package=$(echo "$TOPO_DIR"/pasta-net_*.deb)
+	expect "passt podman slirp4netns" chosen < <(would_install podman)
+	expect "pasta-net podman" chosen < <(would_install "$package" podman rootlesskit)
+	expect "passt pasta-net podman slirp4netns" chosen < <(would_install "$package" podman passt slirp4netns)
+}
+
+@test "apt keeps what was there, and takes it away on demand" {
+	install_package
+	in_host apt-get check
+	in_host apt-mark auto passt slirp4netns
+	in_host apt-get --simulate autoremove >"$BATS_TEST_TMPDIR/autoremove"
+	! grep -e '^Remv passt' -e '^Remv slirp4netns' "$BATS_TEST_TMPDIR/autoremove" || return 1
+	in_host apt-get --simulate remove passt slirp4netns >"$BATS_TEST_TMPDIR/remove"
+	expect "passt slirp4netns" removed <"$BATS_TEST_TMPDIR/remove"
+	in_host apt-mark manual passt slirp4netns
+}
+
+removed() { sed -n 's/^Remv \([^ ]*\).*/\1/p' | sort | xargs; }
+
 @test "Podman uses it" {
 	install_package
 	expect "pasta v9.8.7" as_user podman info --format '{{ index (split .Host.Pasta.Version "\n") 0 }}'
