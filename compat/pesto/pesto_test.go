@@ -62,7 +62,7 @@ func start(t *testing.T, o portfwd.Options) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv, err := control.NewServer(f, s.ports, 0, slog.New(slog.DiscardHandler))
+	srv, err := control.NewServer(f, s.ports, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

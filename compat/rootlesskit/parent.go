@@ -51,7 +51,7 @@ func NewParentDriver(logWriter io.Writer, stateDir string, sourceIPTransparent b
 	if err != nil {
 		return nil, fmt.Errorf("bind socket %s for child driver: %w", d.socketPath, err)
 	}
-	if d.listener, err = ctlsock.NewListener(socket, 0); err != nil {
+	if d.listener, err = ctlsock.NewListener(socket, nil); err != nil {
 		return nil, err
 	}
 	d.book = ports.NewBook(&d.forwards, defaultChild)

@@ -74,7 +74,7 @@ func listenAPI(path string) (*ctlsock.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ctlsock.NewListener(file, 0)
+	return ctlsock.NewListener(file, nil)
 }
 
 // removeSocket removes the API socket, as the end by --exit-fd does. A sandbox may be

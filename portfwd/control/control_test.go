@@ -59,7 +59,7 @@ func pasta() *fakePorts {
 }
 
 // serve runs a server until the test ends and gives its socket.
-func serve(t *testing.T, ports Ports, home uint64) (path string) {
+func serve(t *testing.T, ports Ports, home *ctlsock.Home) (path string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	path, ended := serveUntil(ctx, t, ports, home)
@@ -71,7 +71,7 @@ func serve(t *testing.T, ports Ports, home uint64) (path string) {
 }
 
 // serveUntil runs a server until ctx ends, and then closes ended.
-func serveUntil(ctx context.Context, t *testing.T, ports Ports, home uint64) (path string, ended <-chan struct{}) {
+func serveUntil(ctx context.Context, t *testing.T, ports Ports, home *ctlsock.Home) (path string, ended <-chan struct{}) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "conf")
 	f, err := ctlsock.Listen(path)
@@ -112,7 +112,7 @@ func someRules() portfwd.Rules {
 
 func TestRulesSurviveTheWire(t *testing.T) {
 	ports := pasta()
-	c := dial(t, serve(t, ports, 0))
+	c := dial(t, serve(t, ports, nil))
 	want := someRules()
 	result, err := c.Replace(NewConfig(want, 0, true))
 	if err != nil || result.Generation != 1 {
@@ -133,14 +133,14 @@ func TestRulesSurviveTheWire(t *testing.T) {
 }
 
 func TestHelloTellsCapabilities(t *testing.T) {
-	c := dial(t, serve(t, pasta(), 0))
+	c := dial(t, serve(t, pasta(), nil))
 	want := Hello{IPv4: true, TCP: true, UDP: true, Scan: true, Splice: true, EphemeralFirst: 40000, EphemeralLast: 50000}
 	if c.Hello != want {
 		t.Errorf("hello %+v, want %+v", c.Hello, want)
 	}
 	vm := pasta()
 	vm.o.Namespace = nil
-	c = dial(t, serve(t, vm, 0))
+	c = dial(t, serve(t, vm, nil))
 	config, err := c.Config()
 	if err != nil || c.Hello.Scan || c.Hello.Splice || len(config.Tables) != 1 {
 		t.Errorf("without namespace: hello %+v, tables %+v, %v, want only HOST", c.Hello, config.Tables, err)
@@ -148,7 +148,7 @@ func TestHelloTellsCapabilities(t *testing.T) {
 }
 
 func TestConcurrentChangeIsRefused(t *testing.T) {
-	path := serve(t, pasta(), 0)
+	path := serve(t, pasta(), nil)
 	c := dial(t, path)
 	if _, err := c.Replace(NewConfig(someRules(), 0, true)); err != nil {
 		t.Fatal(err)
@@ -163,7 +163,7 @@ func TestConcurrentChangeIsRefused(t *testing.T) {
 func TestWarningsReachTheClient(t *testing.T) {
 	ports := pasta()
 	ports.warnings = []string{"Listen failed"}
-	c := dial(t, serve(t, ports, 0))
+	c := dial(t, serve(t, ports, nil))
 	result, err := c.Replace(NewConfig(someRules(), 0, true))
 	if err != nil || len(result.Warnings) != 1 || result.Warnings[0] != "Listen failed" {
 		t.Errorf("Replace = %+v, %v, want one warning", result, err)
@@ -171,7 +171,7 @@ func TestWarningsReachTheClient(t *testing.T) {
 }
 
 func TestBadRequests(t *testing.T) {
-	c := dial(t, serve(t, pasta(), 0))
+	c := dial(t, serve(t, pasta(), nil))
 	tests := []struct {
 		name    string
 		k       kind
@@ -195,7 +195,7 @@ func TestBadRequests(t *testing.T) {
 }
 
 func TestMisbehavingClientIsDropped(t *testing.T) {
-	path := serve(t, pasta(), 0)
+	path := serve(t, pasta(), nil)
 	for _, b := range []string{"\xff\xff\xff\xff\x00\x02\x00\x01", "\x00\x00\x00\x00\x00\x02\x00\x09", "GET / HTTP/1.1\r\n\r\n"} {
 		conn, err := net.Dial("unix", path)
 		if err != nil {
@@ -217,7 +217,7 @@ func TestOtherNamespacesAreRefused(t *testing.T) {
 	if errno != 0 {
 		netnstest.Lacks(t, "this kernel does not tell namespaces: %v", errno)
 	}
-	if c, err := Dial(serve(t, pasta(), here+1)); err == nil {
+	if c, err := Dial(serve(t, pasta(), ctlsock.HomeOf(here+1))); err == nil {
 		_ = c.Close()
 		t.Error("a client in another namespace is served")
 	}

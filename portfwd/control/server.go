@@ -33,9 +33,8 @@ type Server struct {
 }
 
 // NewServer makes a server for the bound socket in file, which it takes over. home
-// is the network namespace (sys.OwnNetnsCookie) outside of which processes are refused;
-// 0: none are.
-func NewServer(file *os.File, ports Ports, home uint64, log *slog.Logger) (*Server, error) {
+// is the network namespace outside of which processes are refused; nil: none are.
+func NewServer(file *os.File, ports Ports, home *ctlsock.Home, log *slog.Logger) (*Server, error) {
 	l, err := ctlsock.NewListener(file, home)
 	if err != nil {
 		return nil, err

@@ -16,7 +16,7 @@ import (
 // nothing, or only half of a message, and another one is served before their time
 // is over.
 func TestSilentClientsHoldNobodyUp(t *testing.T) {
-	path := serve(t, pasta(), 0)
+	path := serve(t, pasta(), nil)
 	for i := range ctlsock.MaxClients - 1 {
 		conn, err := net.Dial("unix", path)
 		if err != nil {
@@ -41,7 +41,7 @@ func TestSilentClientsHoldNobodyUp(t *testing.T) {
 // TestMoreClientsWait: the one for whom there is no place is served when another
 // leaves, and not before.
 func TestMoreClientsWait(t *testing.T) {
-	path := serve(t, pasta(), 0)
+	path := serve(t, pasta(), nil)
 	var served []*Client
 	for range ctlsock.MaxClients {
 		served = append(served, dial(t, path))
@@ -78,7 +78,7 @@ func TestMoreClientsWait(t *testing.T) {
 func TestConcurrentClientsLoseNoChange(t *testing.T) {
 	const clients, each = 8, 20
 	ports := pasta()
-	path := serve(t, ports, 0)
+	path := serve(t, ports, nil)
 	var group sync.WaitGroup
 	for n := range clients {
 		c := dial(t, path)
@@ -117,7 +117,7 @@ func addRule(c *Client, port uint16) error {
 // TestEndOfARunEndsClients: Serve returns though a client is still connected.
 func TestEndOfARunEndsClients(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
-	path, ended := serveUntil(ctx, t, pasta(), 0)
+	path, ended := serveUntil(ctx, t, pasta(), nil)
 	c := dial(t, path)
 	cancel()
 	<-ended

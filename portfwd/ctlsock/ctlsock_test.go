@@ -1,10 +1,12 @@
 package ctlsock
 
 import (
+	"encoding/binary"
 	"errors"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,13 +25,10 @@ func TestPeerCheck(t *testing.T) {
 		{"owner", peer{uid: 1000}, 1000, nil},
 		{"root", peer{uid: 0}, 1000, nil},
 		{"other user", peer{uid: 1001}, 1000, errPeerUser},
-		{"home", peer{uid: 1000, netns: 7}, 1000, nil},
-		{"guest, or a namespace of its own", peer{uid: 1000, netns: 8}, 1000, errPeerAway},
-		{"root elsewhere", peer{uid: 0, netns: 8}, 1000, errPeerAway},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if err := tt.p.check(tt.owner, 7); !errors.Is(err, tt.want) {
+			if err := tt.p.check(tt.owner); !errors.Is(err, tt.want) {
 				t.Errorf("check = %v, want %v", err, tt.want)
 			}
 		})
@@ -65,32 +64,137 @@ func TestListen(t *testing.T) {
 	}
 }
 
+// noCookies is what a kernel before 5.14 says.
+func noCookies() (uint64, syscall.Errno) { return 0, syscall.ENOPROTOOPT }
+
+// homes are our own network namespace, as newer and older kernels tell it.
+func homes(t *testing.T) map[string]*Home {
+	t.Helper()
+	old, err := ownHome(noCookies, newUnixDiag)
+	if err != nil {
+		netnstest.Lacks(t, "this kernel has no sock_diag for UNIX sockets: %v", err)
+	}
+	t.Cleanup(func() { sys.Close(old.diag.fd) })
+	list := map[string]*Home{"anywhere": nil, "by sock_diag": old}
+	if here, errno := sys.OwnNetnsCookie(); errno == 0 {
+		list["by cookie"] = HomeOf(here)
+	}
+	return list
+}
+
 func TestAdmit(t *testing.T) {
-	here, errno := sys.OwnNetnsCookie()
+	for name, home := range homes(t) {
+		t.Run(name, func(t *testing.T) {
+			for range 3 {
+				if pid, err := admit(t, home, net.Dial); err != nil || pid != os.Getpid() {
+					t.Errorf("Admit at home = %d, %v, want %d", pid, err, os.Getpid())
+				}
+			}
+		})
+	}
+}
+
+// TestClientsElsewhereAreRefused has them connect from a namespace of their own.
+func TestClientsElsewhereAreRefused(t *testing.T) {
+	netnstest.Run(t, func(t *testing.T) {
+		for name, home := range homes(t) {
+			t.Run(name, func(t *testing.T) {
+				want := errPeerAway
+				if home == nil {
+					want = nil
+				}
+				if _, err := admit(t, home, dialElsewhere); !errors.Is(err, want) {
+					t.Errorf("Admit from elsewhere: %v, want %v", err, want)
+				}
+				if _, err := admit(t, home, net.Dial); err != nil {
+					t.Errorf("Admit at home after that: %v", err)
+				}
+			})
+		}
+	})
+}
+
+// dialElsewhere is net.Dial in a new network namespace, on a thread that ends with it.
+func dialElsewhere(network, address string) (conn net.Conn, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		if err = syscall.Unshare(syscall.CLONE_NEWNET); err == nil {
+			conn, err = net.Dial(network, address)
+		}
+	}()
+	<-done
+	return conn, err
+}
+
+// TestUnknownNamespaceIsRefused: a client is not at home if the kernel does not tell.
+func TestUnknownNamespaceIsRefused(t *testing.T) {
+	closed := &Home{diag: &unixDiag{fd: -1}}
+	if _, err := admit(t, closed, net.Dial); !errors.Is(err, syscall.EBADF) {
+		t.Errorf("Admit without sock_diag: %v, want %v", err, syscall.EBADF)
+	}
+	if err := HomeOf(1).has(-1); !errors.Is(err, syscall.EBADF) {
+		t.Errorf("without cookie: %v, want %v", err, syscall.EBADF)
+	}
+}
+
+// TestNoMeansToTell: without cookies and sock_diag nobody is admitted, and the user
+// learns why.
+func TestNoMeansToTell(t *testing.T) {
+	h, err := ownHome(noCookies, func() (*unixDiag, error) { return nil, syscall.ENOENT })
+	if h != nil || !errors.Is(err, syscall.ENOENT) {
+		t.Fatalf("ownHome = %v, %v, want %v", h, err, syscall.ENOENT)
+	}
+	for _, word := range []string{"control socket", "Linux 5.14", "CONFIG_UNIX_DIAG"} {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("%q does not say %q", err, word)
+		}
+	}
+}
+
+func TestUnixAnswers(t *testing.T) {
+	ne := binary.NativeEndian
+	// answer is a message of a type, to a request, with these words behind the header.
+	answer := func(typ uint16, seq uint32, words ...uint32) (b []byte) {
+		b = ne.AppendUint16(make([]byte, 4, 64), typ)
+		b = ne.AppendUint32(append(b, 0, 0), seq)
+		b = append(b, 0, 0, 0, 0)
+		for _, w := range words {
+			b = ne.AppendUint32(b, w)
+		}
+		return b
+	}
+	refusal := func(errno syscall.Errno) uint32 { return uint32(-int32(errno)) }
 	tests := []struct {
-		name string
-		home uint64
-		want error
+		name  string
+		b     []byte
+		mine  bool
+		wants error
 	}{
-		{"anywhere", 0, nil},
-		{"client at home", here, nil},
-		{"client elsewhere", here + 1, errPeerAway},
+		{"found", answer(sockDiagByFamily, 7, 1, 42), true, nil},
+		{"another socket", answer(sockDiagByFamily, 7, 1, 43), true, errDiagAnswer},
+		{"of another request", answer(sockDiagByFamily, 6, 1, 42), false, nil},
+		{"not found", answer(syscall.NLMSG_ERROR, 7, refusal(syscall.ENOENT)), true, errPeerAway},
+		{"inode of another socket", answer(syscall.NLMSG_ERROR, 7, refusal(syscall.ESTALE)), true, errPeerAway},
+		{"no sock_diag", answer(syscall.NLMSG_ERROR, 7, refusal(syscall.EINVAL)), true, syscall.EINVAL},
+		{"acknowledgment", answer(syscall.NLMSG_ERROR, 7, 0), true, errDiagAnswer},
+		{"short error", answer(syscall.NLMSG_ERROR, 7), true, errDiagAnswer},
+		{"short socket", answer(sockDiagByFamily, 7, 1), true, errDiagAnswer},
+		{"another type", answer(syscall.NLMSG_DONE, 7, 1, 42), true, errDiagAnswer},
+		{"nothing", nil, true, errDiagAnswer},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if tt.home != 0 && errno != 0 {
-				netnstest.Lacks(t, "this kernel does not tell namespaces: %v", errno)
-			}
-			pid, err := admit(t, tt.home)
-			if !errors.Is(err, tt.want) || pid != os.Getpid() {
-				t.Errorf("Admit = %d, %v, want %d, %v", pid, err, os.Getpid(), tt.want)
+			if mine, err := parseUnixAnswer(tt.b, 7, 42); mine != tt.mine || !errors.Is(err, tt.wants) {
+				t.Errorf("parse = %v, %v, want %v, %v", mine, err, tt.mine, tt.wants)
 			}
 		})
 	}
 }
 
 // admit connects to a listener and gives what that makes of us.
-func admit(t *testing.T, home uint64) (pid int, err error) {
+func admit(t *testing.T, home *Home, dial func(network, address string) (net.Conn, error)) (pid int, err error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "conf")
 	f, err := Listen(path)
@@ -102,7 +206,7 @@ func admit(t *testing.T, home uint64) (pid int, err error) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	client, err := net.Dial("unix", path)
+	client, err := dial("unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +229,20 @@ func TestListenerOfNoUnixSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewListener(f, 0); !errors.Is(err, syscall.EPROTOTYPE) {
+	if _, err := NewListener(f, nil); !errors.Is(err, syscall.EPROTOTYPE) {
 		t.Errorf("NewListener = %v, want %v", err, syscall.EPROTOTYPE)
 	}
+}
+
+// FuzzUnixAnswer checks that no answer is read beyond its end, and that only one with
+// our socket lets a client in.
+func FuzzUnixAnswer(f *testing.F) {
+	f.Add([]byte("\x00\x00\x00\x00\x14\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x2a\x00\x00\x00"))
+	f.Add([]byte("\x00\x00\x00\x00\x02\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00\x00\xfe\xff\xff\xff"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		mine, err := parseUnixAnswer(b, 7, 42)
+		if mine && err == nil && (len(b) < 24 || binary.NativeEndian.Uint32(b[20:]) != 42) {
+			t.Errorf("%x lets a client in", b)
+		}
+	})
 }

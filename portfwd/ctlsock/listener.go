@@ -12,15 +12,15 @@ import (
 type Listener struct {
 	*net.UnixListener
 	// owner is the user whose socket it is, home the network namespace outside of
-	// which processes are refused.
+	// which processes are refused; nil: none are.
 	owner uint32
-	home  uint64
+	home  *Home
 }
 
 // NewListener makes a listener of the bound socket in file (see Listen), which it
-// takes over. home is the network namespace (sys.OwnNetnsCookie) outside of which
-// processes are refused; 0: none are.
-func NewListener(file *os.File, home uint64) (*Listener, error) {
+// takes over. home is the network namespace outside of which processes are refused; nil:
+// none are.
+func NewListener(file *os.File, home *Home) (*Listener, error) {
 	defer file.Close()
 	owner, err := ownerOf(file)
 	if err != nil {
@@ -45,5 +45,8 @@ func (l *Listener) Admit(conn *net.UnixConn) (pid int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	return p.pid, p.check(l.owner, l.home)
+	if err := p.check(l.owner); err != nil {
+		return p.pid, err
+	}
+	return p.pid, l.atHome(conn)
 }

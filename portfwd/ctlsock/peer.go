@@ -6,8 +6,6 @@ import (
 	"net"
 	"os"
 	"syscall"
-
-	"github.com/pasta-net/pasta/core/sys"
 )
 
 // Why clients are refused.
@@ -21,21 +19,14 @@ var (
 type peer struct {
 	pid int
 	uid uint32
-	// netns identifies the network namespace of the client; 0: unknown.
-	netns uint64
 }
 
 // check refuses clients of other users than the one whose socket it is and root,
-// whatever the mode of the file by now, and those outside of the network namespace
-// home: the guest must not have a say in what reaches it, and could make itself further
-// namespaces, but not get into that one. Users that our user namespace does not
+// whatever the mode of the file by now. Users that our user namespace does not
 // know all look the same; the mode of the file, 0600, has told them apart.
-func (p *peer) check(owner uint32, home uint64) error {
-	switch {
-	case p.uid != owner && p.uid != 0:
+func (p *peer) check(owner uint32) error {
+	if p.uid != owner && p.uid != 0 {
 		return fmt.Errorf("%w: UID %d", errPeerUser, p.uid)
-	case p.netns != 0 && home != 0 && p.netns != home:
-		return errPeerAway
 	}
 	return nil
 }
@@ -68,8 +59,5 @@ func peerOfFD(fd int) (p peer, err error) {
 	if err != nil {
 		return p, fmt.Errorf("read peer credentials: %w", err)
 	}
-	// Linux makes the accepted socket in the client's network namespace
-	// (unix_stream_connect). Kernels before 5.14 do not tell which that is.
-	cookie, _ := sys.NetnsCookie(fd)
-	return peer{pid: int(cred.Pid), uid: cred.Uid, netns: cookie}, nil
+	return peer{pid: int(cred.Pid), uid: cred.Uid}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/pasta-net/pasta/compat/rootlesskit/ports"
 	"github.com/pasta-net/pasta/compat/rootlesskit/rest"
 	"github.com/pasta-net/pasta/core/config"
+	"github.com/pasta-net/pasta/portfwd/ctlsock"
 )
 
 // driverName is what the API says about network and ports.
@@ -27,10 +28,14 @@ func (r *run) openAPI(socket *os.File, o *Options, child int) error {
 	if err != nil {
 		return err
 	}
+	home, err := ctlsock.OwnHome()
+	if err != nil {
+		return err
+	}
 	s, err := rest.NewServer(socket, rest.Backend{Ports: ports.NewBook(r.ports, nil), Info: api.Info{
 		Version: o.Version, StateDir: filepath.Dir(path), ChildPID: child, NetworkDriver: r.network,
 		PortDriver: &api.PortDriverInfo{Driver: driverName, Protos: ports.Protos()},
-	}}, home(), r.log)
+	}}, home, r.log)
 	if err == nil {
 		r.servers = append(r.servers, s)
 	}

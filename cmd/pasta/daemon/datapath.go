@@ -9,9 +9,9 @@ import (
 
 	"github.com/pasta-net/pasta/compat/service"
 	"github.com/pasta-net/pasta/core/engine"
-	"github.com/pasta-net/pasta/core/sys"
 	"github.com/pasta-net/pasta/portfwd"
 	"github.com/pasta-net/pasta/portfwd/control"
+	"github.com/pasta-net/pasta/portfwd/ctlsock"
 )
 
 // run is the data path with what changes its forwards while it runs.
@@ -44,18 +44,13 @@ func (r *run) openControl(socket *os.File) error {
 		return nil
 	}
 	r.log.Debug("Configuration socket: " + socket.Name())
-	s, err := control.NewServer(socket, r.ports, home(), r.log)
+	home, err := ctlsock.OwnHome()
+	if err != nil {
+		return err
+	}
+	s, err := control.NewServer(socket, r.ports, home, r.log)
 	if err == nil {
 		r.servers = append(r.servers, s)
 	}
 	return err
-}
-
-// home identifies the host's network namespace; 0 if the kernel is too old to tell.
-func home() uint64 {
-	cookie, errno := sys.OwnNetnsCookie()
-	if errno != 0 {
-		return 0
-	}
-	return cookie
 }

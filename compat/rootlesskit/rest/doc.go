@@ -5,6 +5,7 @@
 //	GET    /v1/ports       the ports
 //	POST   /v1/ports       publishes one
 //	DELETE /v1/ports/{id}  closes one
+//
 // HEAD is answered as by any web server, with the header of GET; RootlessKit's own does
 // not know it.
 //

@@ -50,7 +50,7 @@ func exchange(t *testing.T, path string, methods []string, requests string) (lis
 // TestHead: the header is that of GET, and nothing follows it (RFC 9110 section 9.3.2):
 // a body would be taken for the next response.
 func TestHead(t *testing.T) {
-	path := serve(t, 0)
+	path := serve(t, nil)
 	for _, target := range []string{"/v1/info", "/v1/ports", "/v1/ports/1", "/nowhere"} {
 		t.Run(target, func(t *testing.T) {
 			list, rest := exchange(t, path, []string{"HEAD", "GET"},
@@ -72,7 +72,7 @@ func TestHead(t *testing.T) {
 // TestErrorOfHeadHasNoBody: what cannot be understood ends the connection, and has a
 // header only, too.
 func TestErrorOfHeadHasNoBody(t *testing.T) {
-	list, rest := exchange(t, serve(t, 0), []string{"HEAD"}, "HEAD /v1/info HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+	list, rest := exchange(t, serve(t, nil), []string{"HEAD"}, "HEAD /v1/info HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
 	if list[0].StatusCode != http.StatusNotImplemented || len(rest) > 0 {
 		t.Errorf("%s and %q, want 501 and nothing", list[0].Status, rest)
 	}

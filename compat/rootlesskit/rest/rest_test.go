@@ -54,7 +54,7 @@ func backend() Backend {
 }
 
 // serve starts a server and gives its socket.
-func serve(t *testing.T, home uint64) (path string) {
+func serve(t *testing.T, home *ctlsock.Home) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "api.sock")
 	f, err := ctlsock.Listen(path)
@@ -81,7 +81,7 @@ func serve(t *testing.T, home uint64) (path string) {
 // TestRootlessKitClient drives the server with the client that rootlessctl and
 // Docker use.
 func TestRootlessKitClient(t *testing.T) {
-	c, err := client.New(serve(t, 0))
+	c, err := client.New(serve(t, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +268,7 @@ func TestStatusTexts(t *testing.T) {
 // TestMisbehavingClients: each gets an error if that makes sense, then the end of the
 // connection, and the next one is served.
 func TestMisbehavingClients(t *testing.T) {
-	path := serve(t, 0)
+	path := serve(t, nil)
 	tests := []struct{ name, in, want string }{
 		{"garbage", "\x00\xff\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n"},
 		{"endless line", strings.Repeat("x", maxHeader), "HTTP/1.1 413 Content Too Large\r\n"},
@@ -312,7 +312,7 @@ func TestMisbehavingClients(t *testing.T) {
 
 // TestManyClientsAtOnce is more than are served at a time.
 func TestManyClientsAtOnce(t *testing.T) {
-	path := serve(t, 0)
+	path := serve(t, nil)
 	var group sync.WaitGroup
 	for n := range 3 * ctlsock.MaxClients {
 		group.Go(func() {
@@ -344,7 +344,7 @@ func TestOtherNamespacesAreRefused(t *testing.T) {
 	if errno != 0 {
 		netnstest.Lacks(t, "this kernel does not tell namespaces: %v", errno)
 	}
-	c, err := client.New(serve(t, here+1))
+	c, err := client.New(serve(t, ctlsock.HomeOf(here+1)))
 	if err != nil {
 		t.Fatal(err)
 	}

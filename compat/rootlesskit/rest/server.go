@@ -28,9 +28,9 @@ type Server struct {
 }
 
 // NewServer makes a server for the bound socket in file (see ctlsock.Listen), which
-// it takes over. home is the network namespace (sys.OwnNetnsCookie) outside of which
-// processes are refused; 0: none are.
-func NewServer(file *os.File, b Backend, home uint64, log *slog.Logger) (*Server, error) {
+// it takes over. home is the network namespace outside of which
+// processes are refused; nil: none are.
+func NewServer(file *os.File, b Backend, home *ctlsock.Home, log *slog.Logger) (*Server, error) {
 	l, err := ctlsock.NewListener(file, home)
 	if err != nil {
 		return nil, err
