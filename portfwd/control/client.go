@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"github.com/pasta-net/pasta/portfwd/ctlsock"
 )
 
 // answerTimeout bounds the wait for an answer: opening tens of thousands of ports
@@ -22,7 +24,7 @@ type Client struct {
 
 // Dial connects to the control socket at path. Errors keep the errno.
 func Dial(path string) (*Client, error) {
-	conn, err := net.Dial("unix", path)
+	conn, err := net.Dial("unix", ctlsock.FileName(path))
 	if err != nil {
 		return nil, err
 	}

@@ -82,6 +82,26 @@ func homes(t *testing.T) map[string]*Home {
 	return list
 }
 
+// A name that Go takes for that of an abstract socket is one of a file, as for others.
+func TestListenAtAFileNamedLikeAnAbstractSocket(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for range 2 { // the second takes the place of the first
+		l, err := Listen("@ctl")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := net.Dial("unix", FileName("@ctl"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Close()
+		if info, err := os.Stat("@ctl"); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%v, %v, want a file of mode 0600", info, err)
+		}
+		_ = l.Close()
+	}
+}
+
 func TestAdmit(t *testing.T) {
 	for name, home := range homes(t) {
 		t.Run(name, func(t *testing.T) {

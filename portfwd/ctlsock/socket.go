@@ -2,6 +2,7 @@ package ctlsock
 
 import (
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/pasta-net/pasta/core/sys"
@@ -25,7 +26,17 @@ func Listen(path string) (*os.File, error) {
 // maxPath is the longest path of a socket in bytes (unix(7)).
 const maxPath = 107
 
+// FileName is path as Go wants it for a socket: one that starts with "@" would be that
+// of an abstract socket, which has no file, and so no owner and mode.
+func FileName(path string) string {
+	if strings.HasPrefix(path, "@") {
+		return "./" + path
+	}
+	return path
+}
+
 func listen(fd int, path string) error {
+	path = FileName(path)
 	if len(path) > maxPath {
 		return syscall.ENAMETOOLONG // for the kernel an invalid argument like others
 	}
