@@ -1,6 +1,7 @@
 package portfwd
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -67,11 +68,25 @@ func (m *Manager) openNew(old []*group) (warnings []string) {
 			continue
 		}
 		err := m.serve(g)
-		if isNew && worthTelling(g, err) {
-			warnings = append(warnings, strings.Split(err.Error(), "\n")[0])
+		if !isNew || !worthTelling(g, err) {
+			continue
+		}
+		text, _, _ := strings.Cut(m.explain(err).Error(), "\n")
+		if !slices.Contains(warnings, text) {
+			warnings = append(warnings, text)
 		}
 	}
 	return warnings
+}
+
+// explain gives the error about the limit in place of one that comes of rules which need
+// more than that: the ports that it names are only those that were last.
+func (m *Manager) explain(err error) error {
+	var limit *LimitError
+	if outOfDescriptors(err) && errors.As(limitError(m.rules, err), &limit) && limit.Need > limit.Soft {
+		return limit
+	}
+	return err
 }
 
 // worthTelling tells whether an error of a group is one for its user. Ports of

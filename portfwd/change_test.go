@@ -81,6 +81,25 @@ func TestReplaceReportsAndRetries(t *testing.T) {
 	})
 }
 
+// TestTooManyPortsAtRunTime: the warning is about the limit, not about ports that failed
+// behind those that took it all.
+func TestTooManyPortsAtRunTime(t *testing.T) {
+	netnstest.Run(t, func(t *testing.T) {
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 200, Max: 200}); err != nil {
+			t.Fatal(err)
+		}
+		m := manage(t, Rules{})
+		for _, spec := range []string{"10000-10299", "all"} {
+			got := m.replace(1, "-t", spec)
+			if want := "Forwarding rules need "; !strings.HasPrefix(got[0], want) ||
+				!strings.HasSuffix(got[0], " open files, but the limit is 200 (hard limit 200)") {
+				t.Errorf("-t %s: warning %q, want %q and the limit", spec, got[0], want)
+			}
+			m.replace(0)
+		}
+	})
+}
+
 func TestReplaceRefuses(t *testing.T) {
 	netnstest.Run(t, func(t *testing.T) {
 		m := manage(t, specRules(t, "-t", "8000"))
