@@ -65,6 +65,7 @@ type Handler struct {
 	spare     hostsock.Spare
 
 	peekBuf []byte // scratch for payload to the guest
+	lazyLen uint32 // acknowledged bytes that may stay on a host socket
 	skipLen int    // bytes of peekBuf for skipping, where SO_PEEK_OFF is missing
 	pool    pool
 	dirty   []uint32 // connections touched in this batch
@@ -138,6 +139,7 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 	if o.noPeekOff || !sys.HavePeekOff() {
 		h.skipLen = maxInFlight
 	}
+	h.lazyLen = lazyDiscard()
 	h.peekBuf = sys.Slab[byte](h, h.skipLen+peekLen)
 	return h
 }

@@ -273,7 +273,25 @@ const (
 	// discardWithin is how long they may stay: a small receive buffer may be closed by
 	// them, and nothing else would then happen on the connection.
 	discardWithin = int64(20 * time.Millisecond)
+	// discardLazily is how many bytes may stay until something else happens, where receive
+	// buffers are of ampleBuffer bytes or more. The kernel can put them into one buffer
+	// whatever they came in (tcp_collapse), so that they do not close the window.
+	discardLazily = 256
+	ampleBuffer   = 64 << 10
 )
+
+// lazyDiscard is discardLazily if new sockets have ample receive buffers, else 0.
+func lazyDiscard() uint32 {
+	fd, errno := sys.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if errno != 0 {
+		return 0
+	}
+	defer sys.Close(fd)
+	if size, errno := sys.GetInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF); errno != 0 || size < ampleBuffer {
+		return 0
+	}
+	return discardLazily
+}
 
 // discardDue tells whether acknowledged bytes are to be taken off the host socket.
 func (h *Handler) discardDue(c *conn) bool {
@@ -281,7 +299,7 @@ func (h *Handler) discardDue(c *conn) bool {
 		return false
 	}
 	c.deferred++
-	if c.discardAt == 0 {
+	if c.discardAt == 0 && c.acked > h.lazyLen {
 		c.discardAt = h.now + discardWithin
 	}
 	return c.acked >= discardLen || c.deferred >= discardRuns || c.sndUna != c.sndMax ||

@@ -216,16 +216,38 @@ func TestLongTransferIsSplitIntoTurns(t *testing.T) {
 }
 
 func TestAcknowledgedDataDoesNotStayOnTheHostSocket(t *testing.T) {
-	p := newEnv(t, setup{}).outbound()
-	p.hostSends("a")
-	p.await(data(1, 1, "a"))
-	p.send(seg{flags: ack, seq: 1, ack: 2, wnd: 65535})
-	_, c := p.live()
-	if c.acked != 1 {
-		t.Fatalf("%d bytes deferred, want 1: the test does not reach what it is about", c.acked)
+	for _, tt := range []struct {
+		name  string
+		lazy  uint32
+		sent  int
+		stays int // for longer than discardWithin
+	}{
+		{"small receive buffer", 0, 1, 0},
+		{"a few bytes in an ample one", discardLazily, discardLazily, discardLazily},
+		{"more in an ample one", discardLazily, discardLazily + 1, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newEnv(t, setup{}).outbound()
+			p.h.lazyLen = tt.lazy
+			all := pattern(0, tt.sent)
+			p.hostSends(all)
+			p.await(data(1, 1, all))
+			p.send(seg{flags: ack, seq: 1, ack: 1 + tt.sent, wnd: 65535})
+			_, c := p.live()
+			if int(c.acked) != tt.sent {
+				t.Fatalf("%d bytes deferred, want %d: the test does not reach what it is about", c.acked, tt.sent)
+			}
+			p.advance(time.Duration(discardWithin))
+			if int(c.acked) != tt.stays {
+				t.Errorf("%d acknowledged bytes on the host socket after %v, want %d",
+					c.acked, time.Duration(discardWithin), tt.stays)
+			}
+		})
 	}
-	p.advance(time.Duration(discardWithin))
-	if c.acked != 0 {
-		t.Errorf("%d acknowledged bytes on the host socket after %v", c.acked, time.Duration(discardWithin))
+}
+
+func TestLazyDiscard(t *testing.T) {
+	if got := lazyDiscard(); got != discardLazily { // net.ipv4.tcp_rmem is 131072 by default
+		t.Errorf("%d bytes may stay, want %d", got, discardLazily)
 	}
 }

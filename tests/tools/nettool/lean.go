@@ -13,10 +13,17 @@ import (
 // scheduler and its poller take for a short connection is more than what the
 // compared tools take.
 
+// leanBacklog is how many connections may wait for the lean server: more than a client
+// opens at once, or SYNs would be lost and the clock of their retransmission measured.
+const leanBacklog = 4096
+
 // leanMax bounds a request of lean clients, in bytes.
 const leanMax = 64
 
-// poller is an epoll instance, level-triggered.
+// edge asks for one event per change (EPOLLET).
+const edge = 1 << 31
+
+// poller is an epoll instance.
 type poller struct {
 	fd     int
 	events [64]syscall.EpollEvent
@@ -30,14 +37,6 @@ func newPoller() (*poller, error) {
 func (p *poller) add(fd int, bits uint32) error {
 	return syscall.EpollCtl(p.fd, syscall.EPOLL_CTL_ADD, fd, &syscall.EpollEvent{Events: bits, Fd: int32(fd)})
 }
-
-// change has fd watched for other bits.
-func (p *poller) change(fd int, bits uint32) error {
-	return syscall.EpollCtl(p.fd, syscall.EPOLL_CTL_MOD, fd, &syscall.EpollEvent{Events: bits, Fd: int32(fd)})
-}
-
-// forget has fd no longer watched.
-func (p *poller) forget(fd int) error { return syscall.EpollCtl(p.fd, syscall.EPOLL_CTL_DEL, fd, nil) }
 
 // wait returns descriptors that have something to do.
 func (p *poller) wait() ([]syscall.EpollEvent, error) {
@@ -89,7 +88,7 @@ func listenLean(addr string) (int, error) {
 	if err := syscall.Bind(fd, sa); err != nil {
 		return -1, err
 	}
-	return fd, syscall.Listen(fd, syscall.SOMAXCONN)
+	return fd, syscall.Listen(fd, leanBacklog)
 }
 
 func serveLean(p *poller, listeners map[int32]bool) error {

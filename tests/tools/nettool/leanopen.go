@@ -33,42 +33,53 @@ func runOpen(args []string) error {
 	}
 	runtime.LockOSThread()
 	start := time.Now()
-	if err := openAll(to, *count, *atOnce); err != nil {
-		return err
-	}
-	fmt.Printf("%.0f\n", float64(*count)/time.Since(start).Seconds())
-	return nil
-}
-
-// openAll keeps atOnce connections on their way until there are count.
-func openAll(to netip.AddrPort, count, atOnce int) error {
-	p, err := newPoller()
+	fds, err := openAll(to, *count, *atOnce)
 	if err != nil {
 		return err
 	}
-	underWay := make(map[int32]opening, atOnce)
-	for started := 0; started < count || len(underWay) > 0; {
-		for ; started < count && len(underWay) < atOnce; started++ {
+	fmt.Printf("%.0f\n", float64(*count)/time.Since(start).Seconds())
+	return resetAll(fds)
+}
+
+// openAll keeps atOnce connections on their way until there are count, and returns their
+// sockets.
+func openAll(to netip.AddrPort, count, atOnce int) ([]int32, error) {
+	p, err := newPoller()
+	if err != nil {
+		return nil, err
+	}
+	fds := make([]int32, 0, count)
+	var states []opening // by descriptor
+	for done := 0; done < count; {
+		for len(fds) < count && len(fds)-done < atOnce {
 			fd, err := beginConnect(p, to)
 			if err != nil {
-				return fmt.Errorf("connection %d: %w", started, err)
+				return nil, fmt.Errorf("connection %d: %w", len(fds), err)
 			}
-			underWay[int32(fd)] = opening{tag: uint64(started)}
+			states = append(states, make([]opening, max(fd+1-len(states), 0))...)
+			states[fd] = opening{tag: uint64(len(fds))}
+			fds = append(fds, int32(fd))
 		}
 		events, err := p.wait()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, e := range events {
-			if err := p.goOn(underWay, e); err != nil {
-				return fmt.Errorf("connection %d: %w", underWay[e.Fd].tag, err)
+			o := &states[e.Fd]
+			held, err := o.goOn(e)
+			if err != nil {
+				return nil, fmt.Errorf("connection %d: %w", o.tag, err)
+			}
+			if held {
+				done++
 			}
 		}
 	}
-	return nil
+	return fds, nil
 }
 
-// beginConnect starts connecting; the poller reports when that is done.
+// beginConnect starts connecting. The poller reports, once, when that is done, and when
+// there is an answer.
 func beginConnect(p *poller, to netip.AddrPort) (int, error) {
 	family, sa := sockaddr(to)
 	fd, err := syscall.Socket(family, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
@@ -78,30 +89,41 @@ func beginConnect(p *poller, to netip.AddrPort) (int, error) {
 	if err := syscall.Connect(fd, sa); err != nil && err != syscall.EINPROGRESS {
 		return -1, err
 	}
-	return fd, p.add(fd, syscall.EPOLLOUT)
+	return fd, p.add(fd, syscall.EPOLLIN|syscall.EPOLLOUT|edge)
 }
 
 // goOn does the next step of a connection: the request, once it is connected, then
-// the answer, after which it is only held.
-func (p *poller) goOn(underWay map[int32]opening, e syscall.EpollEvent) error {
-	o, fd := underWay[e.Fd], int(e.Fd)
+// the answer, after which it is only held: true.
+func (o *opening) goOn(e syscall.EpollEvent) (held bool, err error) {
+	fd := int(e.Fd)
 	if !o.sent {
 		request := binary.BigEndian.AppendUint64([]byte("echo\n"), o.tag)
-		if _, err := syscall.Write(fd, request); err != nil {
-			return err // of connecting, too
-		}
+		_, err := syscall.Write(fd, request) // fails if connecting has
 		o.sent = true
-		underWay[e.Fd] = o
-		return p.change(fd, syscall.EPOLLIN)
+		return false, err
+	}
+	if e.Events&syscall.EPOLLIN == 0 {
+		return false, nil
 	}
 	var got [8]byte
 	n, err := syscall.Read(fd, got[:])
 	if err != nil {
-		return err
+		return false, err
 	}
 	if want := binary.BigEndian.AppendUint64(nil, o.tag); !bytes.Equal(got[:n], want) {
-		return fmt.Errorf("got %x back, want %x", got[:n], want)
+		return false, fmt.Errorf("got %x back, want %x", got[:n], want)
 	}
-	delete(underWay, e.Fd)
-	return p.forget(fd)
+	return true, nil
+}
+
+// resetAll has the connections reset when the process ends, so that no port is left in
+// TIME-WAIT: a few runs would use them up.
+func resetAll(fds []int32) error {
+	for _, fd := range fds {
+		err := syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
