@@ -9,12 +9,16 @@ import (
 	"github.com/pasta-net/pasta/core/sys"
 )
 
-// The request and answer of sock_diag(7): struct nlmsghdr, then
-// struct inet_diag_req_v2 or struct inet_diag_msg.
+// The requests and the answer of sock_diag(7): struct nlmsghdr, then
+// struct inet_diag_req_v2, or inet_diag_req, or inet_diag_msg.
 const (
 	sockDiagByFamily = 20
 	nlHeaderLen      = 16
 	diagRequestLen   = nlHeaderLen + 56
+	// tcpDiag is an older request, of TCP alone. Its answer has both families: one walk
+	// through the kernel's tables instead of two.
+	tcpDiag           = 18
+	tcpDiagRequestLen = nlHeaderLen + 60
 	// diagPort is where struct inet_diag_msg has the local port, in network order.
 	diagPort   = 4
 	diagMsgLen = 72
@@ -29,7 +33,7 @@ var errDiag = errors.New("malformed answer")
 type diag struct {
 	fd  int
 	seq uint32
-	req [diagRequestLen + maxFilterLen]byte
+	req [tcpDiagRequestLen + maxFilterLen]byte
 	buf []byte
 }
 
@@ -49,6 +53,9 @@ const netlinkSockDiag = 4
 func (d *diag) close() { sys.Close(d.fd) }
 
 func (d *diag) list(s source, wanted, into *PortSet) error {
+	if s.proto == syscall.IPPROTO_TCP && s.family == syscall.AF_INET6 {
+		return nil // the answer for IPv4 had them
+	}
 	d.seq++
 	if _, errno := sys.Send(d.fd, d.request(s, wanted), 0); errno != 0 {
 		return fmt.Errorf("ask for sockets: %w", errno)
@@ -69,17 +76,25 @@ func (d *diag) list(s source, wanted, into *PortSet) error {
 // not nil.
 func (d *diag) request(s source, wanted *PortSet) []byte {
 	b := d.req[:]
-	length := diagRequestLen
+	kind, length := sockDiagByFamily, diagRequestLen
+	if s.proto == syscall.IPPROTO_TCP {
+		kind, length = tcpDiag, tcpDiagRequestLen
+	}
+	clear(b[:length])
+	ne := binary.NativeEndian
+	if kind == tcpDiag {
+		ne.PutUint32(b[68:], 1<<s.state)
+	} else {
+		b[16], b[17] = s.family, s.proto
+		ne.PutUint32(b[20:], 1<<s.state)
+	}
 	if wanted != nil {
 		length += putFilter(b[length:], wanted)
 	}
-	ne := binary.NativeEndian
 	ne.PutUint32(b[0:], uint32(length))
-	ne.PutUint16(b[4:], sockDiagByFamily)
+	ne.PutUint16(b[4:], uint16(kind))
 	ne.PutUint16(b[6:], syscall.NLM_F_REQUEST|syscall.NLM_F_DUMP)
 	ne.PutUint32(b[8:], d.seq)
-	b[16], b[17] = s.family, s.proto
-	ne.PutUint32(b[20:], 1<<s.state)
 	return b[:length]
 }
 
@@ -99,7 +114,7 @@ func parseDiag(b []byte, seq uint32, into *PortSet) (done bool, err error) {
 				return true, nil
 			case syscall.NLMSG_ERROR:
 				return false, diagError(msg)
-			case sockDiagByFamily:
+			case sockDiagByFamily, tcpDiag:
 				if len(msg) < diagMsgLen {
 					return false, errDiag
 				}
