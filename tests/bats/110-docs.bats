@@ -104,8 +104,8 @@ from_inside() {
 	local target
 	while read -r target; do
 		echo "$target"
-		grep -qE "^([a-z-]+ )*$target( [a-z-]+)*:" "$REPO/Makefile"
-	done < <(grep -ohE '(^    |`)make [a-z-]+|sudo make [a-z]+' "$REPO/README.md" "$REPO/CONTRIBUTING.md" | sed 's/.*make //')
+		grep -qE "^([a-z0-9/-]+ )*$target( [a-z0-9/-]+)*( &)?:" "$REPO/Makefile"
+	done < <(grep -ohE '(^    |`)make [a-z0-9/-]+|sudo make [a-z]+' "$REPO/README.md" "$REPO/CONTRIBUTING.md" | sed 's/.*make //')
 }
 
 # The targets that "make test" does not run.
