@@ -1,7 +1,9 @@
 // Package hostsock is what the host-side sockets of all protocols have in
-// common: where those of outbound flows are bound, and which ones outlive a listener.
+// common: where those of outbound flows are bound, which ones outlive a listener, and how
+// many descriptors they may have.
 //
-// Owned by the event loop goroutine. Import level: with config, above fwd.
+// A Limit may be used by any goroutine; the rest is owned by the event loop's. Import
+// level: with config, above fwd.
 package hostsock
 
 import (

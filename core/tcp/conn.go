@@ -110,7 +110,7 @@ type conn struct {
 
 	// Towards the guest (RFC 9293 section 3.3.1). What is between sndUna and
 	// sndMax is at the head of the host socket's receive queue, behind
-	// acked bytes that the guest has acknowledged since the last Flush.
+	// acked bytes that the guest has acknowledged and that were not discarded yet.
 	sndUna, sndNxt, sndMax seqnum.Value
 	sndWL1, sndWL2         seqnum.Value
 	sndWnd                 uint32 // bytes

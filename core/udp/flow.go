@@ -96,52 +96,40 @@ const (
 	recycleIdle = int64(5e9)
 )
 
-// recycle ends one of the flows that are idle longest and tells whether it
-// found one.
-func (h *Handler) recycle(now int64) bool {
-	i, ok := h.idlest(now)
-	if ok {
-		h.close(i)
-		h.Stats.Recycled++
-	}
-	return ok
-}
+// recycle ends a flow that is idle and tells whether it found one.
+func (h *Handler) recycle(now int64) bool { return h.endIdle(now, false) }
 
 // GiveWay ends an idle flow that has a socket of its own, and tells whether there was
 // one. It is for whoever needs a descriptor when there are none left.
-func (h *Handler) GiveWay(now int64) bool {
-	for range recycleTries {
-		i, ok := h.idlest(now)
-		if !ok {
-			return false
-		}
-		own := h.flows[i].fd >= 0
-		h.close(i)
-		h.Stats.Recycled++
-		if own {
-			return true
-		}
-	}
-	return false
-}
+func (h *Handler) GiveWay(now int64) bool { return h.endIdle(now, true) }
 
-// idlest finds one of the flows that are idle longest. Deadlines lag behind the
-// traffic, so the first ones are brought up to date until one is due first in truth.
-func (h *Handler) idlest(now int64) (i uint32, ok bool) {
-	for range recycleTries {
+// endIdle ends one of the first flows in the order of deadlines that are idle, and have a
+// socket of their own if one is wanted. Others are passed over: deadlines lag behind
+// the traffic, and flows that were answered, whose deadlines are later, may be idle for
+// longer than the first.
+func (h *Handler) endIdle(now int64, socket bool) (ended bool) {
+	var passed [recycleTries]uint32
+	n := 0
+	for n < recycleTries && !ended {
 		at, ok := h.deadlines.Next()
 		if !ok {
-			return flow.None, false
+			break
 		}
 		i, _ := h.deadlines.Expired(at)
-		if due := h.due(i); due > at {
-			h.deadlines.Set(i, due)
-			continue
+		f := &h.flows[i]
+		if ended = now-f.last >= recycleIdle && (f.fd >= 0 || !socket); ended {
+			h.deadlines.Set(i, at)
+			h.close(i)
+			h.Stats.Recycled++
+			break
 		}
-		h.deadlines.Set(i, at)
-		return i, now-h.flows[i].last >= recycleIdle
+		passed[n] = i
+		n++
 	}
-	return flow.None, false
+	for _, i := range passed[:n] {
+		h.deadlines.Set(i, h.due(i))
+	}
+	return ended
 }
 
 // insertStranger is insert for a client. Whoever can reach a forward makes such

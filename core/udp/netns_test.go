@@ -331,6 +331,32 @@ func TestOutOfDescriptors(t *testing.T) {
 	})
 }
 
+// Flows that were answered have later deadlines: the one that comes first may be in use
+// while they are idle.
+func TestAnsweredFlowsGiveWay(t *testing.T) {
+	inNamespace(t, func(t *testing.T) {
+		e := newEnv(t, coretest.AllFeatures)
+		dst := netip.AddrPortFrom(gateway4, addrOf(hostSocket(t, "127.0.0.1")).Port())
+		send := func(port uint16) { e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, port), dst, nil)) }
+		for port := range uint16(recycleTries - 1) {
+			send(41000 + port)
+		}
+		for i := range e.h.flows {
+			e.h.flows[i].replied = true
+		}
+		e.Now += 20e9
+		send(42000)
+		for n := range recycleTries - 1 {
+			if !e.h.GiveWay(e.Now) {
+				t.Fatalf("an idle flow that was answered does not give way, after %d", n)
+			}
+		}
+		if e.h.GiveWay(e.Now) || e.h.Len() != 1 {
+			t.Errorf("%d flows left, want the one in use", e.h.Len())
+		}
+	})
+}
+
 // TestErrorOfLiveFlow checks that what goes wrong in sending, after the flow was
 // made, is told as well: here the route is gone.
 func TestErrorOfLiveFlow(t *testing.T) {

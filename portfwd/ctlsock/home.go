@@ -10,10 +10,9 @@ import (
 
 // Home is a network namespace outside of which clients are refused: the guest must not
 // have a say in what reaches it, and could make itself further namespaces, but not
-// get into that one. Linux makes the
-// accepted socket in the namespace of the client (unix_stream_connect), so that it
-// says where the client is: by its cookie, or on kernels before 5.14 by whether sock_diag
-// lists it at home. Any goroutine may use it.
+// get into that one. Linux makes the accepted socket in the namespace of the client
+// (unix_stream_connect), so that it says where the client is: by its cookie, or on
+// kernels before 5.14 by whether sock_diag lists it at home. Any goroutine may use it.
 type Home struct {
 	cookie uint64
 	diag   *unixDiag // if there are no cookies
