@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/pasta-net/pasta/compat/cmdline"
 	"github.com/pasta-net/pasta/core/sys"
@@ -48,6 +49,7 @@ func (r *run) change(c *control.Client, before control.Config) (after control.Co
 		return after, err
 	}
 	after = control.NewConfig(rules, before.Generation, c.Hello.Splice)
+	start := time.Now()
 	result, err := c.Replace(after)
 	if err != nil {
 		return after, err
@@ -55,7 +57,7 @@ func (r *run) change(c *control.Client, before control.Config) (after control.Co
 	for _, w := range result.Warnings {
 		fmt.Fprintln(r.stderr, w)
 	}
-	r.tell("Generation: %d", result.Generation)
+	r.tell("Generation: %d, changed in %d µs", result.Generation, time.Since(start).Microseconds())
 	after.Generation = result.Generation
 	return after, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -274,5 +275,14 @@ func TestNobodyThere(t *testing.T) {
 	exit := Run([]string{path}, "", &out, &errs)
 	if want := "Failed to connect to " + path + ": No such file or directory\n"; exit != 1 || errs.String() != want {
 		t.Errorf("exit %d, errors %q, want 1 and %q", exit, errs.String(), want)
+	}
+}
+
+func TestDebugTellsOfTheChange(t *testing.T) {
+	s := start(t, full())
+	exit, stdout, stderr := s.pesto("--debug -A -t 2000")
+	told := regexp.MustCompile(`(?m)^Server: .*\nGeneration: 1, changed in \d+ µs\n$`)
+	if exit != 0 || stdout != "" || !told.MatchString(stderr) {
+		t.Errorf("exit %d, stdout %q, stderr %q, want what matches %v", exit, stdout, stderr, told)
 	}
 }

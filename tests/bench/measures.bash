@@ -51,6 +51,7 @@ explain() {
 	crr-*) echo "connect, request, answer, close: per second, one client; four times as many runs, of a quarter of the time" ;;
 	crr4-*) echo "the same of four clients at once" ;;
 	p99-change-*) echo "that, 99 % of all changes" ;;
+	request-change-*) echo "the part of that between the request of \`pesto\` and the answer of the daemon" ;;
 	change-*) echo "ms that \`pesto\` takes to add or delete a port while $FLOWS connections are held, its start included" ;;
 	open-*) echo "$HELD connections to a published port, 64 on their way at a time, each used once and then held: per second; four times as many runs" ;;
 	hold-*) echo "connections held and all answering, of $HELD" ;;
@@ -257,7 +258,7 @@ resident_holding() { [ "$2" = direct ] || figure "rss-$1" "$2" resident "${DAEMO
 measure_change() {
 	local pesto
 	case $2 in
-	pasta) pesto=("$TOPO_DIR/pesto") ;;
+	pasta) pesto=("$TOPO_DIR/pesto" --debug) ;; # tells how long the request took
 	passt) pesto=("${PESTO[@]}") ;;
 	*) return 1 ;; # nothing to measure
 	esac
@@ -267,6 +268,7 @@ measure_change() {
 	fi
 	SCALE=1000 figure "$1" "$2" percentile 50 "$TOPO_DIR/changes"
 	SCALE=1000 figure "p99-$1" "$2" percentile 99 "$TOPO_DIR/changes"
+	[ "$2" != pasta ] || SCALE=1000 figure "request-$1" "$2" requests "$TOPO_DIR/changes.err"
 }
 
 # changes SOCKET PESTO...: microseconds of each change, as the ordinary user.
@@ -282,6 +284,12 @@ changes() {
 			"$@" "$how" -t 19999 "$socket" || exit
 			echo $((${EPOCHREALTIME/./} - start))
 		done' bash "$CHANGES" "$@" >"$TOPO_DIR/changes" 2>"$TOPO_DIR/changes.err"
+}
+
+# requests FILE: the microseconds of the median request, from what pesto told.
+requests() {
+	sed -n 's/.*changed in \([0-9]*\) µs$/\1/p' "$1" >"$1.requests"
+	percentile 50 "$1.requests"
 }
 
 # percentile P FILE

@@ -35,7 +35,7 @@ table_row() {
 			b = figure(name " " other)
 			return b == 0 ? "-" : sprintf("%.2f", a / b)
 		}
-		$1 ~ ("^(cpu-|p99-|retrans-|rss-|[a-z/]*cubic-|bbr-|reno-)?" wanted "$") {
+		$1 ~ ("^(cpu-|p99-|request-|retrans-|rss-|[a-z/]*cubic-|bbr-|reno-)?" wanted "$") {
 			if (!($1 in known)) { known[$1]; order[++count] = $1 }
 			if ($3 ~ /^n\/a/) reasons[$1 " " $2] = $3
 			else values[$1 " " $2] = values[$1 " " $2] " " $3
