@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pasta-net/pasta/core/coretest"
 	"github.com/pasta-net/pasta/core/hostsock"
 	"github.com/pasta-net/pasta/core/packet"
-	"github.com/pasta-net/pasta/core/sys"
 )
 
 // exhaustDescriptors leaves the process without a free descriptor until the
@@ -163,12 +163,8 @@ func TestFlowsLeaveDescriptors(t *testing.T) {
 	for range 8 {
 		clients = append(clients, dial(t, a))
 	}
-	free, errno := sys.Placeholder()
-	if errno != 0 {
-		t.Fatal(errno)
-	}
-	sys.Close(free)
-	const room = 4 // the kernel may fill gaps below, too
+	const room = 4
+	free := coretest.FirstFree(t)
 	e.h.fdLimit = hostsock.Limit(free + room)
 	e.h.spare = hostsock.NewSpare(e.h.fdLimit)
 	e.until("pause", func() bool { return e.h.paused != 0 })
