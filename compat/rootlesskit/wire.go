@@ -86,9 +86,9 @@ func (c childSockets) Make(family, typ, n int) ([]int, error) {
 	return withinLimit(fds)
 }
 
-// withinLimit keeps those of the sockets that flows may have.
+// withinLimit keeps those of the sockets that connections may have.
 func withinLimit(fds []int) (kept []int, err error) {
-	limit := hostsock.FlowLimit()
+	limit := hostsock.ConnLimit()
 	for _, fd := range fds {
 		fd, errno := limit.Check(fd, 0)
 		if errno != 0 {

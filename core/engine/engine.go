@@ -133,11 +133,21 @@ func (e *Engine) handlers(o *Options) {
 		sockets.Notify(func() { e.loop.Post(e.resume) })
 	}
 	e.udp = udp.New(e.cfg, e.nat, e.link, e.loop, e.log)
-	e.tcp = tcp.New(e.cfg, e.nat, e.link, e.loop, e.log, tcp.Options{Splice: e.splice, GiveWay: e.udp.GiveWay})
+	e.tcp = tcp.New(e.cfg, e.nat, e.link, e.loop, e.log, tcp.Options{Splice: e.splice, GiveWay: e.giveWay})
 	for pif, s := range e.spliceUDP {
 		e.udp.SetSplice(fwd.Pif(pif), s)
 	}
 	e.icmp = icmp.New(e.cfg, e.nat, e.link, e.loop, e.log)
+}
+
+// giveWay ends a flow of another protocol for a connection that needs a descriptor.
+func (e *Engine) giveWay(now int64) bool {
+	for _, s := range e.spliceUDP {
+		if s.GiveWay(now) {
+			return true
+		}
+	}
+	return e.udp.GiveWay(now) || e.icmp.GiveWay(now)
 }
 
 // watch registers tap, listeners and capture.
@@ -277,7 +287,7 @@ func (e *Engine) dispatch(ev loop.Event, now int64) error {
 func (e *Engine) resume() {
 	e.splice.Resume(e.loop.Now())
 	for _, s := range e.spliceUDP {
-		s.Resume()
+		s.Resume(e.loop.Now())
 	}
 }
 

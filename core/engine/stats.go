@@ -56,8 +56,8 @@ func (e *Engine) counters() []string {
 			t.Held, t.Dropped, t.OutOfOrder, t.ChallengeAcks),
 		fmt.Sprintf("UDP: %d flows now, %d opened, %d recycled, %d datagrams to host, %d to guest, %d errors to guest, %d from guest",
 			e.udp.Len(), u.Flows, u.Recycled, u.ToHost, u.ToGuest, u.HostErrors, u.GuestErrors),
-		fmt.Sprintf("ICMP: %d flows now, %d opened, %d requests, %d replies, %d errors to guest",
-			e.icmp.Len(), i.Flows, i.Requests, i.Replies, i.HostErrors),
+		fmt.Sprintf("ICMP: %d flows now, %d opened, %d recycled, %d requests, %d replies, %d errors to guest",
+			e.icmp.Len(), i.Flows, i.Recycled, i.Requests, i.Replies, i.HostErrors),
 		fmt.Sprintf("Bypass, TCP: %d flows now, %d opened, %d refused, %d reset, %d bytes",
 			e.splice.Len(), s.Opened, s.Refused, s.Reset, s.Bytes),
 		e.udpBypass(fwd.Host), e.udpBypass(fwd.Splice),
@@ -74,8 +74,8 @@ func (e *Engine) counters() []string {
 // udpBypass is the line about datagrams past the tap from clients on pif.
 func (e *Engine) udpBypass(pif fwd.Pif) string {
 	h := e.spliceUDP[pif]
-	return fmt.Sprintf("Bypass, UDP of %s: %d flows now, %d opened, %d datagrams to targets, %d to clients, %d dropped, %d refused",
-		pif, h.Len(), h.Stats.Flows, h.Stats.ToTarget, h.Stats.ToClient, h.Stats.Dropped, h.Stats.Refused)
+	return fmt.Sprintf("Bypass, UDP of %s: %d flows now, %d opened, %d recycled, %d datagrams to targets, %d to clients, %d dropped, %d refused",
+		pif, h.Len(), h.Stats.Flows, h.Stats.Recycled, h.Stats.ToTarget, h.Stats.ToClient, h.Stats.Dropped, h.Stats.Refused)
 }
 
 // drops lists the reasons that occurred.

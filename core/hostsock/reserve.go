@@ -19,8 +19,16 @@ const (
 // system call how many are left.
 type Limit int
 
-// FlowLimit gives the limit for flows. It is for when flows begin: system calls are spent.
-func FlowLimit() Limit { return belowLimit(reserve, reserveShare) }
+// flowLimit is that for all flows together. It is for when flows begin: system calls are
+// spent.
+func flowLimit() Limit { return belowLimit(reserve, reserveShare) }
+
+// ConnLimit is that for connections. Beyond it there is what other flows need to go on
+// when connections have taken all others (see Share).
+func ConnLimit() Limit {
+	l := flowLimit()
+	return l - Limit(l.part(keptParts))
+}
 
 // ListenerLimit is that for a listener asked for while flows have taken all that is
 // theirs: it may have half of the reserve.

@@ -26,14 +26,15 @@ func TestLimits(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old) })
 	for _, tt := range []struct {
-		cur             uint64
-		flows, listener Limit
-	}{{1024, 960, 992}, {512, 448, 480}, {256, 224, 240}} {
+		cur                    uint64
+		conns, flows, listener Limit
+	}{{1024, 900, 960, 992}, {512, 420, 448, 480}, {256, 210, 224, 240}} {
 		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: tt.cur, Max: old.Max}); err != nil {
 			t.Fatal(err)
 		}
-		if f, l := FlowLimit(), ListenerLimit(); f != tt.flows || l != tt.listener {
-			t.Errorf("of %d: flows have those below %d, listeners below %d, want %d and %d", tt.cur, f, l, tt.flows, tt.listener)
+		if c, f, l := ConnLimit(), flowLimit(), ListenerLimit(); c != tt.conns || f != tt.flows || l != tt.listener {
+			t.Errorf("of %d: connections have those below %d, flows %d, listeners %d, want %d, %d and %d",
+				tt.cur, c, f, l, tt.conns, tt.flows, tt.listener)
 		}
 	}
 }

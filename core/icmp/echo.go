@@ -42,7 +42,7 @@ func (h *Handler) request(p *packet.Packet, now int64) packet.Drop {
 		}
 	}
 	f := &h.flows[i]
-	f.last = now
+	h.uses.Again(i, now)
 	if f.replied == int32(m.Seq()) {
 		f.replied = noSeq // the guest repeats itself: another reply is due
 	}
@@ -117,7 +117,8 @@ func (h *Handler) reply(i uint32, n int, now int64) {
 		h.Stats.HostDrops[packet.DropNoFlow]++
 		return
 	}
-	f.last, f.replied = now, int32(m.Seq())
+	f.replied = int32(m.Seq())
+	h.uses.Use(i, flow.Answered, now)
 	if h.toTap(k, src, m) != packet.DropNone {
 		h.Stats.HostDrops[packet.DropQueueFull]++
 	}

@@ -16,7 +16,6 @@ const noSeq = int32(-1)
 type state struct {
 	host packet.Addr // that the guest's destination stands for
 	fd   int
-	last int64 // loop time of the last message, either way
 	// replied is the sequence number answered last. The host's loopback may
 	// show us a reply twice, which the guest must not see.
 	replied int32
@@ -36,8 +35,7 @@ func (h *Handler) open(k *flow.Key, now int64) (uint32, packet.Drop) {
 	if i == flow.None {
 		return flow.None, packet.DropTableFull
 	}
-	h.flows[i] = state{host: host, fd: -1, last: now, replied: noSeq}
-	h.deadlines.Set(i, now+int64(h.idle))
+	h.flows[i] = state{host: host, fd: -1, replied: noSeq}
 	if errno := h.openSocket(i, k.GuestPort); errno != 0 {
 		if h.flows[i].fd >= 0 {
 			h.unreachable(i, nil, errno)
@@ -45,41 +43,38 @@ func (h *Handler) open(k *flow.Key, now int64) (uint32, packet.Drop) {
 		h.close(i)
 		return flow.None, packet.DropNoSocket
 	}
+	h.uses.Use(i, flow.Unanswered, now)
 	h.Stats.Flows++
 	return i, packet.DropNone
 }
 
-// insert takes a slot for k. If none is free, the flow that is due first goes: a
-// sweep over many addresses must not keep later pings out.
+// insert takes a slot for k. If none is free, an older flow goes: a sweep over many
+// addresses must not keep later pings out.
 func (h *Handler) insert(k *flow.Key) uint32 {
-	i := h.table.Insert(k)
-	if i != flow.None {
-		return i
+	if h.table.Len() == h.table.Cap() {
+		h.Recycle()
 	}
-	h.recycle()
 	return h.table.Insert(k)
 }
 
-// recycleTries bounds the search for the flow that is idle longest.
-const recycleTries = 16
+// Sockets is the number of flows that have a socket.
+func (h *Handler) Sockets() int { return h.uses.Len(flow.Unanswered) + h.uses.Len(flow.Answered) }
 
-// recycle ends a flow that is idle longest, as far as that shows: deadlines lag
-// behind the traffic, so the first ones are brought up to date until one is due
-// first in truth.
-func (h *Handler) recycle() {
-	for n := range recycleTries {
-		at, ok := h.deadlines.Next()
-		if !ok {
-			return
-		}
-		i, _ := h.deadlines.Expired(at)
-		if due := h.flows[i].last + int64(h.idle); due > at && n < recycleTries-1 {
-			h.deadlines.Set(i, due)
-			continue
-		}
-		h.close(i)
-		return
+// Recycle ends the flow that is missed least, for a new one.
+func (h *Handler) Recycle() bool { return h.recycle(h.uses.LeastUseful()) }
+
+// GiveWay ends a flow that is unused for a while, and tells whether there was one. It is
+// for whoever needs a descriptor when there are none left.
+func (h *Handler) GiveWay(now int64) bool { return h.recycle(h.uses.Spare(now)) }
+
+// recycle ends flow i if it is one, and tells whether it is.
+func (h *Handler) recycle(i uint32) bool {
+	if i == flow.None {
+		return false
 	}
+	h.close(i)
+	h.Stats.Recycled++
+	return true
 }
 
 // openSocket gives flow i a ping socket, watched by the loop.
@@ -89,7 +84,7 @@ func (h *Handler) openSocket(i uint32, id uint16) syscall.Errno {
 	if family == syscall.AF_INET6 {
 		proto = packet.ProtoICMPv6
 	}
-	fd, errno := h.fdLimit.Check(sys.Socket(family, syscall.SOCK_DGRAM, proto))
+	fd, errno := h.share.Socket(h, family, proto)
 	if errno == syscall.EACCES {
 		h.forbidden()
 	}
@@ -139,6 +134,6 @@ func (h *Handler) close(i uint32) {
 		sys.Close(f.fd) // leaves epoll by itself
 		f.fd = -1
 	}
-	h.deadlines.Clear(i)
+	h.uses.Remove(i)
 	h.table.Remove(i)
 }

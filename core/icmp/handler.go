@@ -20,7 +20,7 @@ const (
 	// recvSlots and recvLen size one recvmmsg; the second holds any message.
 	recvSlots = 8
 	recvLen   = 1 << 16
-	// maxExpire bounds how many flows one call of Expire looks at.
+	// maxExpire bounds how many flows of each class one call of Expire ends.
 	maxExpire = 256
 
 	defaultTimeout = 60 * time.Second
@@ -28,9 +28,9 @@ const (
 
 // Stats are event counters since start.
 type Stats struct {
-	// Flows counts flows made, Requests and Replies echo messages passed on,
+	// Flows counts flows made, Recycled those ended early to make room, Requests and Replies echo messages passed on,
 	// HostErrors the errors passed to the guest.
-	Flows, Requests, Replies, HostErrors uint64
+	Flows, Recycled, Requests, Replies, HostErrors uint64
 	// HostDrops counts messages from the host that went nowhere; those from
 	// the guest are counted by the link.
 	HostDrops [packet.NumDrops]uint64
@@ -44,14 +44,13 @@ type Handler struct {
 	lp   *loop.Loop
 	log  *slog.Logger
 
-	binder    hostsock.Binder
-	fdLimit   hostsock.Limit
-	table     *flow.Table
-	deadlines *flow.Deadlines
-	flows     []state // by slot of table
-	idle      time.Duration
-	in        *sys.RecvBatch
-	warned    bool // that ping sockets are forbidden
+	binder hostsock.Binder
+	share  hostsock.Share
+	table  *flow.Table
+	uses   *flow.Recency
+	flows  []state // by slot of table
+	in     *sys.RecvBatch
+	warned bool // that ping sockets are forbidden
 
 	// Stats is for reading between events.
 	Stats Stats
@@ -65,28 +64,24 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 	}
 	h := &Handler{
 		cfg: cfg, nat: nat, link: link, lp: lp, log: log,
-		binder:    hostsock.NewBinder(nat, log, "ICMP"),
-		fdLimit:   hostsock.FlowLimit(),
-		table:     flow.NewTable(maxFlows),
-		deadlines: flow.NewDeadlines(maxFlows),
-		idle:      idle,
-		in:        sys.NewRecvBatch(recvSlots, recvLen),
+		binder: hostsock.NewBinder(nat, log, "ICMP"),
+		share:  hostsock.NewShare(hostsock.Echo),
+		table:  flow.NewTable(maxFlows),
+		uses:   flow.NewRecency(maxFlows, idle, idle),
+		in:     sys.NewRecvBatch(recvSlots, recvLen),
 	}
 	h.flows = sys.Slab[state](h, maxFlows)
 	return h
 }
 
 // NextDeadline is when Expire is due on the loop's clock, or loop.NoDeadline.
-func (h *Handler) NextDeadline() int64 { return h.deadlines.NextOr(loop.NoDeadline) }
+func (h *Handler) NextDeadline() int64 { return h.uses.NextOr(loop.NoDeadline) }
 
 // Expire ends flows that were idle for too long. What exceeds the bound of one call is
 // still due afterwards.
 func (h *Handler) Expire(now int64) {
-	h.deadlines.ExpireIdle(now, maxExpire, h.due, h.close)
+	h.uses.Expire(now, maxExpire, h.close)
 }
-
-// due is when flow i ends unless there is traffic.
-func (h *Handler) due(i uint32) int64 { return h.flows[i].last + int64(h.idle) }
 
 // Len is the number of flows.
 func (h *Handler) Len() int { return h.table.Len() }

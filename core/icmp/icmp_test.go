@@ -322,7 +322,7 @@ func TestNotTranslated(t *testing.T) {
 func TestFullTableRecyclesOldest(t *testing.T) {
 	inNamespace(t, func(t *testing.T) {
 		e := newEnv(t)
-		e.h.table, e.h.deadlines = flow.NewTable(2), flow.NewDeadlines(2)
+		e.h.table, e.h.uses = flow.NewTable(2), flow.NewRecency(2, defaultTimeout, defaultTimeout)
 		for id := range uint16(3) {
 			e.Now = int64(id)
 			e.guestSends(coretest.Echo(guest4, gateway4, id+1, 1, nil))
@@ -333,10 +333,48 @@ func TestFullTableRecyclesOldest(t *testing.T) {
 	})
 }
 
+// TestSweepKeepsToShare: a sweep over addresses that never answer takes no more than the
+// share, and a ping that is answered goes on.
+func TestSweepKeepsToShare(t *testing.T) {
+	inNamespace(t, func(t *testing.T) {
+		netnstest.IP(t, "link set veth0 arp off\n") // nobody tells that nobody is there
+		var limit syscall.Rlimit
+		if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+			t.Fatal(err)
+		}
+		limit.Cur = 256
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+			t.Fatal(err)
+		}
+		e := newEnv(t)
+		for n := range 1000 {
+			if n%100 == 0 {
+				e.guestSends(coretest.Echo(guest4, gateway4, 1, uint16(n), nil))
+				e.guestGets(1)
+			}
+			e.guestSends(coretest.Echo(guest4, netip.AddrFrom4([4]byte{10, 66, 0, byte(3 + n%250)}), uint16(1000+n), 1, nil))
+		}
+		const share = 14 // 8 of 128 parts of what flows may have of 256
+		if e.h.Len() != share || e.h.Stats.Flows != 1001 || e.h.Stats.Recycled != 1001-share {
+			t.Errorf("%d flows, %d of %d recycled, want %d, and the first one kept", e.h.Len(), e.h.Stats.Recycled, e.h.Stats.Flows, share)
+		}
+		e.Now += int64(5 * time.Second)
+		e.guestSends(coretest.Echo(guest4, gateway4, 1, 1, nil))
+		for n := share - 1; n > 0; n-- {
+			if !e.h.GiveWay(e.Now) || e.h.Len() != n {
+				t.Fatalf("%d flows, want %d after one gave way", e.h.Len(), n)
+			}
+		}
+		if e.h.GiveWay(e.Now) {
+			t.Error("a flow in use gave way")
+		}
+	})
+}
+
 func TestFullTableKeepsBusyFlow(t *testing.T) {
 	inNamespace(t, func(t *testing.T) {
 		e := newEnv(t)
-		e.h.table, e.h.deadlines = flow.NewTable(2), flow.NewDeadlines(2)
+		e.h.table, e.h.uses = flow.NewTable(2), flow.NewRecency(2, defaultTimeout, defaultTimeout)
 		for at, id := range []uint16{1, 2, 1, 3, 1} { // 1 is first, but busy; 3 takes the place of 2
 			e.Now = int64(at) * int64(time.Second)
 			e.guestSends(coretest.Echo(guest4, gateway4, id, 1, nil))

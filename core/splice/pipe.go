@@ -43,7 +43,7 @@ type pipes struct {
 
 func newPipes(owner *TCP, limit int) pipes {
 	return pipes{
-		fdLimit: hostsock.FlowLimit(),
+		fdLimit: hostsock.ConnLimit(),
 		all:     sys.Slab[pipe](owner, limit), unused: make([]uint32, 0, keepPipes), closed: sys.Slab[uint32](owner, limit)[:0],
 	}
 }

@@ -72,7 +72,7 @@ func NewTCP(lp *loop.Loop, sockets Sockets, o Options) *TCP {
 		o.MaxFlows = 1 << 16
 	}
 	h := &TCP{
-		loop: lp, sockets: sockets, fdLimit: hostsock.FlowLimit(),
+		loop: lp, sockets: sockets, fdLimit: hostsock.ConnLimit(),
 		retryAt: loop.NoDeadline,
 		mergeAt: loop.NoDeadline,
 	}

@@ -21,7 +21,7 @@ const (
 	udpRounds = 2
 	// udpBuffer is what sockets ask for as buffers, in bytes.
 	udpBuffer = 4 << 20
-	// udpExpire bounds how many flows one call of Expire looks at.
+	// udpExpire bounds how many flows of each class one call of Expire ends.
 	udpExpire = 256
 )
 
@@ -36,23 +36,22 @@ type UDPOptions struct {
 // UDPStats are event counters of a UDP handler.
 type UDPStats struct {
 	// Flows counts flows made, ToTarget and ToClient datagrams, Dropped those that
-	// went nowhere: no slot, no socket, or no room in the receiver. Refused counts
-	// errors of targets that clients were told.
-	Flows, ToTarget, ToClient, Dropped, Refused uint64
+	// went nowhere: no socket, or no room in the receiver. Refused counts errors of
+	// targets that clients were told, Recycled flows ended early to make room.
+	Flows, ToTarget, ToClient, Dropped, Refused, Recycled uint64
 }
 
 // UDP carries the datagrams of the listeners on one pif to sockets on the other: each
 // client of a listener has a flow with a socket connected to the target. Answers leave
 // through the listener, or once that is closed through a second connected socket.
 type UDP struct {
-	loop      *loop.Loop
-	pif       fwd.Pif // of the listeners
-	sockets   Sockets
-	fdLimit   hostsock.Limit
-	table     *flow.Table
-	flows     []udpFlow
-	deadlines *flow.Deadlines
-	idle      [2]time.Duration // timeouts, by udpFlow.replied
+	loop    *loop.Loop
+	pif     fwd.Pif // of the listeners
+	sockets Sockets
+	share   hostsock.Share
+	table   *flow.Table
+	flows   []udpFlow
+	uses    *flow.Recency
 
 	in      *sys.RecvBatch
 	out     run
@@ -76,9 +75,7 @@ type udpFlow struct {
 	target fwd.Target
 	// fd are the connected sockets by side, -1 for none: the target's then waits for
 	// one, and the client is served by its listener.
-	fd      [2]int32
-	replied bool
-	last    int64 // loop time of the last datagram, either way
+	fd [2]int32
 }
 
 // NewUDP makes a handler for listeners on pif. sockets is as for NewTCP.
@@ -87,13 +84,12 @@ func NewUDP(lp *loop.Loop, pif fwd.Pif, sockets Sockets, o UDPOptions) *UDP {
 		o.MaxFlows = 1 << 16
 	}
 	h := &UDP{
-		loop: lp, pif: pif, sockets: sockets, fdLimit: hostsock.FlowLimit(),
-		table:     flow.NewTable(o.MaxFlows),
-		deadlines: flow.NewDeadlines(o.MaxFlows),
-		idle:      [2]time.Duration{orDefault(o.OneWay, 30*time.Second), orDefault(o.Stream, 120*time.Second)},
-		in:        sys.NewRecvBatch(udpSlots, udpLen),
-		out:       newRun(),
-		refused:   newRefusals(pif, sockets),
+		loop: lp, pif: pif, sockets: sockets, share: hostsock.NewShare(hostsock.Bypass),
+		table:   flow.NewTable(o.MaxFlows),
+		uses:    flow.NewRecency(o.MaxFlows, orDefault(o.OneWay, 30*time.Second), orDefault(o.Stream, 120*time.Second)),
+		in:      sys.NewRecvBatch(udpSlots, udpLen),
+		out:     newRun(),
+		refused: newRefusals(pif, sockets),
 	}
 	h.flows, h.waiting = sys.Slab[udpFlow](h, o.MaxFlows), newWaitingRoom(h)
 	return h
@@ -112,14 +108,14 @@ func (h *UDP) Len() int { return h.table.Len() }
 // Datagram passes on payload, which is one datagram or, if segment is not zero,
 // several of segment bytes. It must stay valid until Flush.
 func (h *UDP) Datagram(from fwd.Client, t fwd.Target, payload []byte, segment int, now int64) {
-	i := h.find(&from, &t, now)
+	i := h.find(&from, &t)
 	if i == flow.None {
 		h.Stats.Dropped++
 		return
 	}
-	f := &h.flows[i]
-	f.last = now
-	if f.fd[toTarget] < 0 && !h.ready(i, payload, segment) {
+	if h.flows[i].fd[toTarget] >= 0 {
+		h.uses.Again(i, now)
+	} else if !h.ready(i, payload, segment, now) {
 		return
 	}
 	if h.out.slot != i {
@@ -135,9 +131,9 @@ func (h *UDP) Datagram(from fwd.Client, t fwd.Target, payload []byte, segment in
 
 // ready connects flow i, and tells whether it may send at once: otherwise payload
 // waits for a socket, or is dropped.
-func (h *UDP) ready(i uint32, payload []byte, segment int) bool {
+func (h *UDP) ready(i uint32, payload []byte, segment int, now int64) bool {
 	h.Flush() // before descriptors change hands
-	switch h.connect(i) {
+	switch h.connect(i, now) {
 	case connected:
 		return true
 	case postponed:
@@ -185,7 +181,7 @@ func (h *UDP) failed(i uint32, s int, errno syscall.Errno) {
 
 // find gives the flow of a client, a new one if need be; flow.None if it can have
 // none.
-func (h *UDP) find(from *fwd.Client, t *fwd.Target, now int64) uint32 {
+func (h *UDP) find(from *fwd.Client, t *fwd.Target) uint32 {
 	k := flow.Key{Guest: from.Addr, GuestPort: from.AddrPort, Peer: from.Local, PeerPort: from.Port}
 	if i := h.table.Lookup(&k); i != flow.None {
 		if f := &h.flows[i]; f.client == *from && f.target == *t {
@@ -193,12 +189,14 @@ func (h *UDP) find(from *fwd.Client, t *fwd.Target, now int64) uint32 {
 		}
 		h.close(i) // of another listener with the same address before
 	}
+	if h.table.Len() == h.table.Cap() {
+		h.Recycle()
+	}
 	i := h.table.Insert(&k)
 	if i == flow.None {
 		return flow.None
 	}
-	h.flows[i] = udpFlow{client: *from, target: *t, fd: [2]int32{-1, -1}, last: now}
-	h.deadlines.Set(i, h.due(i))
+	h.flows[i] = udpFlow{client: *from, target: *t, fd: [2]int32{-1, -1}}
 	h.Stats.Flows++
 	return i
 }
@@ -213,26 +211,37 @@ func (h *UDP) close(i uint32) {
 			sys.Close(int(fd)) // leaves epoll by itself
 		}
 	}
-	h.deadlines.Clear(i)
+	h.uses.Remove(i)
 	h.table.Remove(i)
 }
 
 // NextDeadline is when Expire is due on the loop's clock, or loop.NoDeadline.
-func (h *UDP) NextDeadline() int64 { return h.deadlines.NextOr(loop.NoDeadline) }
+func (h *UDP) NextDeadline() int64 { return h.uses.NextOr(loop.NoDeadline) }
 
 // Expire ends flows that were idle for too long. What exceeds the bound of one call is
 // still due afterwards.
 func (h *UDP) Expire(now int64) {
-	h.deadlines.ExpireIdle(now, udpExpire, h.due, h.close)
+	h.uses.Expire(now, udpExpire, h.close)
 }
 
-// due is when flow i ends unless there is traffic.
-func (h *UDP) due(i uint32) int64 {
-	f := &h.flows[i]
-	if f.replied {
-		return f.last + int64(h.idle[1])
+// Sockets is the number of flows that have a socket, or wait for one.
+func (h *UDP) Sockets() int { return h.uses.Len(flow.Unanswered) + h.uses.Len(flow.Answered) }
+
+// Recycle ends the flow that is missed least, for a new one.
+func (h *UDP) Recycle() bool { return h.recycle(h.uses.LeastUseful()) }
+
+// GiveWay ends a flow that is unused for a while, and tells whether there was one. It is
+// for whoever needs a descriptor when there are none left.
+func (h *UDP) GiveWay(now int64) bool { return h.recycle(h.uses.Spare(now)) }
+
+// recycle ends flow i if it is one, and tells whether it is.
+func (h *UDP) recycle(i uint32) bool {
+	if i == flow.None {
+		return false
 	}
-	return f.last + int64(h.idle[0])
+	h.close(i)
+	h.Stats.Recycled++
+	return true
 }
 
 // Close ends all flows.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pasta-net/pasta/core/fwd"
+	"github.com/pasta-net/pasta/core/hostsock"
 	"github.com/pasta-net/pasta/core/loop"
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/sys"
@@ -305,15 +306,31 @@ func TestIdleFlowsEnd(t *testing.T) {
 	}
 }
 
-func TestUDPTableFull(t *testing.T) {
-	e := newUDPEnv(t, fwd.Host, "127.0.0.1", UDPOptions{MaxFlows: 1})
-	a, b := e.client(), e.client()
-	a.write([]byte("a"))
-	e.receive(e.server)
-	b.write([]byte("b"))
-	e.turn()
-	if e.h.Stats.Dropped != 1 || e.h.Len() != 1 {
-		t.Errorf("%d dropped, %d flows, want one of each", e.h.Stats.Dropped, e.h.Len())
+// A full table and a spent share take from the flows there are.
+func TestUDPRecycles(t *testing.T) {
+	for _, pif := range []fwd.Pif{fwd.Host, fwd.Splice} {
+		t.Run(pif.String(), func(t *testing.T) {
+			e := newUDPEnv(t, pif, "127.0.0.1", UDPOptions{MaxFlows: 2})
+			before := descriptors(t)
+			for n := range 4 {
+				e.now++
+				c := e.client()
+				c.write([]byte{byte(n)})
+				if got, _ := e.receive(e.server); got != string([]byte{byte(n)}) {
+					t.Errorf("server got %q, want datagram %d", got, n)
+				}
+			}
+			if n := descriptors(t) - before; n != 4+2 || e.h.Len() != 2 || e.h.Stats.Recycled != 2 {
+				t.Errorf("%d more descriptors, %d flows, %d recycled, want those of 4 clients and 2 flows", n, e.h.Len(), e.h.Stats.Recycled)
+			}
+			e.h.share = hostsock.Share{}
+			c := e.client()
+			c.write([]byte("z"))
+			e.turn()
+			if e.h.Stats.Recycled <= 2 || e.h.Len() > 2 {
+				t.Errorf("%d recycled, %d flows beyond the share", e.h.Stats.Recycled, e.h.Len())
+			}
+		})
 	}
 }
 
@@ -328,9 +345,9 @@ func TestUDPWithoutSockets(t *testing.T) {
 	if e.h.Stats.Dropped != 2 {
 		t.Errorf("%d dropped, want the 2 for which there was no room", e.h.Stats.Dropped)
 	}
-	e.h.Resume() // too early
+	e.h.Resume(e.now) // too early
 	e.sockets.left = 1
-	e.h.Resume()
+	e.h.Resume(e.now)
 	for i := range waitSlots {
 		if got, _ := e.receive(e.server); got != string([]byte{byte(i)}) {
 			t.Fatalf("datagram %d is %q", i, got)

@@ -3,6 +3,8 @@ package splice
 import (
 	"syscall"
 
+	"github.com/pasta-net/pasta/core/flow"
+	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/core/loop"
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/sys"
@@ -18,11 +20,21 @@ const (
 	failedToConnect
 )
 
-// connect gives flow i its socket, with the client's port if that is free.
-func (h *UDP) connect(i uint32) outcome {
+// connect gives flow i its socket, with the client's port if that is free. Unless that
+// fails, the flow counts as used.
+func (h *UDP) connect(i uint32, now int64) outcome {
+	h.uses.Remove(i) // not to be recycled for itself
+	o := h.tryConnect(i)
+	if o != failedToConnect {
+		h.uses.Use(i, flow.Unanswered, now)
+	}
+	return o
+}
+
+func (h *UDP) tryConnect(i uint32) outcome {
 	f := &h.flows[i]
 	family := sys.Family(f.target.Addr)
-	fd, ok := takeSocket(h.sockets, &f.target, syscall.SOCK_DGRAM, h.fdLimit)
+	fd, ok := h.takeSocket(&f.target, family)
 	switch {
 	case !ok:
 		return postponed
@@ -45,6 +57,20 @@ func (h *UDP) connect(i uint32) outcome {
 	return connected
 }
 
+// takeSocket is takeSocket for a new flow, if need be in place of an older one. Those of
+// the namespace are made ahead, so that it is only their number which is bounded here.
+func (h *UDP) takeSocket(t *fwd.Target, family int) (fd int, ok bool) {
+	if t.Pif == fwd.Splice {
+		h.share.MakeRoom(h)
+		return takeSocket(h.sockets, t, syscall.SOCK_DGRAM, h.share.Limit(h))
+	}
+	fd, errno := h.share.Socket(h, family, 0)
+	if errno != 0 {
+		fd = -1
+	}
+	return fd, true
+}
+
 // prepareUDP sets the options of any socket here. Kernels without one of them do
 // without the effect.
 func prepareUDP(fd int) {
@@ -61,7 +87,7 @@ func unspecified(family int) (a packet.Addr) {
 }
 
 // Resume connects flows that waited for sockets, and sends what they held.
-func (h *UDP) Resume() {
+func (h *UDP) Resume(now int64) {
 	h.resumeOrphans()
 	for h.waiting.len() > 0 {
 		w := h.waiting.first()
@@ -72,7 +98,7 @@ func (h *UDP) Resume() {
 		}
 		f := &h.flows[i]
 		if f.fd[toTarget] < 0 {
-			switch h.connect(i) {
+			switch h.connect(i, now) {
 			case postponed:
 				return
 			case failedToConnect:
@@ -81,7 +107,7 @@ func (h *UDP) Resume() {
 			case connected:
 			}
 		}
-		h.Datagram(f.client, f.target, h.waiting.payload(), w.segment, f.last)
+		h.Datagram(f.client, f.target, h.waiting.payload(), w.segment, now)
 		h.Flush()
 		h.waiting.drop()
 	}

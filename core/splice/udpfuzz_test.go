@@ -155,7 +155,7 @@ func (u *udpTalk) step(op byte) {
 		e.sockets.left = 0
 	case 9:
 		e.sockets.left = 100
-		e.h.Resume()
+		e.h.Resume(e.now)
 	case 10:
 		if e.server >= 0 {
 			sys.Close(e.server)

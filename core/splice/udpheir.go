@@ -42,7 +42,7 @@ func (h *UDP) resumeOrphans() {
 // that is not possible.
 func (h *UDP) inherit(i uint32) {
 	f := &h.flows[i]
-	fd, ok := takeSocket(h.sockets, &fwd.Target{Pif: h.pif, Addr: f.client.Addr}, syscall.SOCK_DGRAM, h.fdLimit)
+	fd, ok := takeSocket(h.sockets, &fwd.Target{Pif: h.pif, Addr: f.client.Addr}, syscall.SOCK_DGRAM, h.share.Limit(h))
 	if !ok {
 		h.orphans = true
 		return

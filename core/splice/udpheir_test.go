@@ -64,7 +64,7 @@ func TestHeirsEndWhenIdle(t *testing.T) {
 	c.write([]byte("x"))
 	e.receive(e.server)
 	e.unlisten()
-	e.now = int64(e.h.idle[0])
+	e.now = e.h.NextDeadline()
 	e.h.Expire(e.now)
 	if n := descriptors(t); e.h.Len() != 0 || n != before-1 {
 		t.Errorf("%d flows, %d descriptors, want none and %d", e.h.Len(), n, before-1)
@@ -83,9 +83,9 @@ func TestUnlistenWithoutSockets(t *testing.T) {
 	e.unlisten()
 	e.serverSends(from, "lost")
 	e.turn()
-	e.h.Resume() // too early
+	e.h.Resume(e.now) // too early
 	e.sockets.left = 1
-	e.h.Resume()
+	e.h.Resume(e.now)
 	c.write([]byte("after"))
 	if got, still := e.receive(e.server); got != "after" || still != from {
 		t.Errorf("server got %q from %v, want the flow of %v", got, still, from)
@@ -115,7 +115,7 @@ func TestPortIsTakenBeforeAnHeirHasIt(t *testing.T) {
 	}
 	before := descriptors(t)
 	e.sockets.left = 1
-	e.h.Resume()
+	e.h.Resume(e.now)
 	if n := descriptors(t); e.h.Len() != 0 || n != before-1 {
 		t.Errorf("%d flows, %d descriptors, want none and %d", e.h.Len(), n, before-1)
 	}

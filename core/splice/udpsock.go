@@ -70,8 +70,11 @@ func (h *UDP) pass(i uint32, s, n int, now int64) {
 			h.out.add(h.in.Payload(m), c.Segment, to)
 		}
 	}
-	f.last = now
-	f.replied = f.replied || s == toTarget
+	if s == toTarget {
+		h.uses.Use(i, flow.Answered, now)
+	} else {
+		h.uses.Again(i, now)
+	}
 	h.deliver(i, 1-s)
 }
 

@@ -120,7 +120,7 @@ func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *s
 	h := &Handler{
 		cfg: cfg, nat: nat, link: link, loop: lp, log: log, splice: o.Splice, giveWay: o.GiveWay,
 		binder:    hostsock.NewBinder(nat, log, "TCP"),
-		fdLimit:   hostsock.FlowLimit(),
+		fdLimit:   hostsock.ConnLimit(),
 		table:     flow.NewTable(o.MaxFlows),
 		deadlines: flow.NewDeadlines(o.MaxFlows),
 		stalled:   make([]uint32, 0, maxStalled),

@@ -41,8 +41,7 @@ func newEnvWith(t testing.TB, feat tap.Features, cfg *config.Config) *env {
 
 // shrink replaces the flow table by one of so many slots.
 func (e *env) shrink(slots int) {
-	e.h.table, e.h.deadlines = flow.NewTable(slots), flow.NewDeadlines(slots)
-	e.h.strangers = flow.NewDeadlines(slots)
+	e.h.table, e.h.uses = flow.NewTable(slots), newUses(e.h.cfg, slots)
 }
 
 // deliver hands all frames that the guest queued to the handler, in one batch.

@@ -1,8 +1,6 @@
 package udp
 
 import (
-	"math"
-
 	"github.com/pasta-net/pasta/core/flow"
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/sys"
@@ -27,8 +25,6 @@ type state struct {
 	scope, ifIndex uint32
 	hostSlot       uint32 // in Handler.hostSide, or flow.None
 
-	last    int64 // loop time of the last datagram, either way
-	replied bool  // there was one in each direction
 	// open sockets are bound only, because their destination is a group: they
 	// take datagrams from anybody.
 	open bool
@@ -49,23 +45,77 @@ func hostKey(host packet.Addr, hostPort, localPort uint16) flow.Key {
 	return flow.Key{Peer: host, PeerPort: hostPort, GuestPort: localPort}
 }
 
-// insert takes a slot for k, recycling an idle flow or a stranger's if need be;
-// flow.None if all are busy.
-func (h *Handler) insert(k *flow.Key, now int64) uint32 {
+// The classes of flows in Handler.uses. flow.Unanswered and flow.Answered are those of
+// flows with a socket, these are of clients of a listener.
+const (
+	// strangers were not answered by the guest.
+	strangers = flow.Answered + 1 + iota
+	known
+	numClasses
+)
+
+// insert takes a slot for k, or gives flow.None if there is none.
+func (h *Handler) insert(k *flow.Key) uint32 {
 	i := h.table.Insert(k)
-	if i == flow.None && (h.recycle(now) || h.dropStranger()) {
-		i = h.table.Insert(k)
-	}
 	if i == flow.None {
 		return flow.None
 	}
 	h.flows[i] = state{
-		fd: -1, listener: noIndex, hostSlot: flow.None, last: now,
-		pendHead: noIndex, pendTail: noIndex,
+		fd: -1, listener: noIndex, hostSlot: flow.None, pendHead: noIndex, pendTail: noIndex,
 	}
-	h.deadlines.Set(i, h.due(i))
 	h.Stats.Flows++
 	return i
+}
+
+// insertOwn is insert for a new flow of the guest. If the table is full it takes the
+// place of a stranger's, or of one of the kind that has more of the table.
+func (h *Handler) insertOwn(k *flow.Key) uint32 {
+	if h.full() && !h.recycle(h.uses.Oldest(strangers)) {
+		if h.Sockets() >= h.table.Cap()/2 {
+			h.Recycle()
+		} else {
+			h.recycle(h.uses.Oldest(known))
+		}
+	}
+	return h.insert(k)
+}
+
+// insertStranger is insert for a new client. Whoever can reach a forward makes such
+// flows at will, from made-up sources, so as long as the guest does not answer
+// they take at most half of the table, and none from the guest's own that are in use.
+func (h *Handler) insertStranger(k *flow.Key, now int64) uint32 {
+	crowd := h.uses.Len(strangers) >= max(1, h.table.Cap()/2)
+	if (crowd || h.full()) && !h.recycle(h.uses.Oldest(strangers)) && !h.recycle(h.uses.Oldest(known)) {
+		h.GiveWay(now)
+	}
+	i := h.insert(k)
+	if i != flow.None {
+		h.uses.Use(i, strangers, now)
+	}
+	return i
+}
+
+func (h *Handler) full() bool { return h.table.Len() == h.table.Cap() }
+
+// Sockets is the number of flows that have a socket of their own.
+func (h *Handler) Sockets() int { return h.uses.Len(flow.Unanswered) + h.uses.Len(flow.Answered) }
+
+// Recycle ends the flow with a socket that is missed least, for a new one.
+func (h *Handler) Recycle() bool { return h.recycle(h.uses.LeastUseful()) }
+
+// GiveWay ends a flow with a socket that is unused for a while, and tells whether there
+// was one. It is for whoever needs a descriptor when there are none left.
+func (h *Handler) GiveWay(now int64) bool { return h.recycle(h.uses.Spare(now)) }
+
+// recycle ends flow i if it is one, and tells whether it is.
+func (h *Handler) recycle(i uint32) bool {
+	if i == flow.None {
+		return false
+	}
+	h.send(i)
+	h.close(i)
+	h.Stats.Recycled++
+	return true
 }
 
 // close ends flow i. Datagrams that are pending for it are forgotten.
@@ -83,87 +133,8 @@ func (h *Handler) close(i uint32) {
 	if h.recent == i {
 		h.recent = flow.None
 	}
-	h.deadlines.Clear(i)
-	h.strangers.Clear(i)
+	h.uses.Remove(i)
 	h.table.Remove(i)
-}
-
-const (
-	// recycleTries bounds the search for an idle flow.
-	recycleTries = 16
-	// recycleIdle is how long a flow must have been idle to be recycled, in
-	// nanoseconds: less, and a flood of new flows would end all others.
-	recycleIdle = int64(5e9)
-)
-
-// recycle ends a flow that is idle and tells whether it found one.
-func (h *Handler) recycle(now int64) bool { return h.endIdle(now, false) }
-
-// GiveWay ends an idle flow that has a socket of its own, and tells whether there was
-// one. It is for whoever needs a descriptor when there are none left.
-func (h *Handler) GiveWay(now int64) bool { return h.endIdle(now, true) }
-
-// endIdle ends one of the first flows in the order of deadlines that are idle, and have a
-// socket of their own if one is wanted. Others are passed over: deadlines lag behind
-// the traffic, and flows that were answered, whose deadlines are later, may be idle for
-// longer than the first.
-func (h *Handler) endIdle(now int64, socket bool) (ended bool) {
-	var passed [recycleTries]uint32
-	n := 0
-	for n < recycleTries && !ended {
-		at, ok := h.deadlines.Next()
-		if !ok {
-			break
-		}
-		i, _ := h.deadlines.Expired(at)
-		f := &h.flows[i]
-		if ended = now-f.last >= recycleIdle && (f.fd >= 0 || !socket); ended {
-			h.deadlines.Set(i, at)
-			h.close(i)
-			h.Stats.Recycled++
-			break
-		}
-		passed[n] = i
-		n++
-	}
-	for _, i := range passed[:n] {
-		h.deadlines.Set(i, h.due(i))
-	}
-	return ended
-}
-
-// insertStranger is insert for a client. Whoever can reach a forward makes such
-// flows at will, from made-up sources, so as long as the guest does not answer
-// they take at most half of the table: the guest's own flows find room.
-func (h *Handler) insertStranger(k *flow.Key, now int64) uint32 {
-	if h.strangers.Len() >= max(1, h.table.Cap()/2) {
-		h.dropStranger()
-	}
-	i := h.insert(k, now)
-	if i != flow.None {
-		h.strangers.Set(i, int64(h.Stats.Flows)) // counts up: the order of beginning
-	}
-	return i
-}
-
-// repliedTo notes that the guest answers the client of flow i.
-func (h *Handler) repliedTo(i uint32, f *state) {
-	if !f.replied {
-		f.replied = true
-		h.strangers.Clear(i)
-	}
-}
-
-// dropStranger ends the oldest of the flows that the guest has not answered, and
-// tells whether there was one. Little is lost: the client's next datagram makes
-// the same flow again.
-func (h *Handler) dropStranger() bool {
-	i, ok := h.strangers.Expired(math.MaxInt64)
-	if ok {
-		h.close(i)
-		h.Stats.Recycled++
-	}
-	return ok
 }
 
 // lookup finds the slot of k.

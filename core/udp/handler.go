@@ -26,7 +26,7 @@ const (
 	// errSlots bounds how many errors one event takes from a socket.
 	errSlots = 8
 	errLen   = 2048
-	// maxExpire bounds how many flows one call of Expire looks at.
+	// maxExpire bounds how many flows of each class one call of Expire ends.
 	maxExpire = 256
 	// recvRounds bounds how many recvmmsg one event is worth, so that a busy flow
 	// leaves others their turn.
@@ -59,18 +59,14 @@ type Handler struct {
 	lp   *loop.Loop
 
 	binder    hostsock.Binder
-	fdLimit   hostsock.Limit
+	share     hostsock.Share
 	table     *flow.Table
 	hostSide  *flow.Table // see hostKey
-	deadlines *flow.Deadlines
-	// strangers are the inbound flows that the guest has not answered, in order
-	// of their beginning.
-	strangers *flow.Deadlines
+	uses      *flow.Recency
 	flows     []state // by slot of table
 	recent    uint32  // slot of the last datagram from the guest, or flow.None
 	listeners flow.Slots[listener]
 	splice    [fwd.NumPifs]Splicer // by pif of the listener
-	idle      [2]time.Duration     // timeouts, by state.replied
 	ttl       [2]uint8             // the host's TTL and hop limit
 
 	pending []datagram // until Flush
@@ -92,28 +88,37 @@ type Handler struct {
 func New(cfg *config.Config, nat *fwd.Map, link *tap.Link, lp *loop.Loop, log *slog.Logger) *Handler {
 	h := &Handler{
 		cfg: cfg, nat: nat, link: link, lp: lp,
-		binder:    hostsock.NewBinder(nat, log, "UDP"),
-		fdLimit:   hostsock.FlowLimit(),
-		table:     flow.NewTable(maxFlows),
-		hostSide:  flow.NewTable(maxFlows),
-		deadlines: flow.NewDeadlines(maxFlows),
-		strangers: flow.NewDeadlines(maxFlows),
-		recent:    flow.None,
-		pending:   make([]datagram, 0, maxPending),
-		dirty:     make([]uint32, 0, maxPending),
-		out:       sys.NewSendBatch(maxPending, maxPending),
-		runs:      make([]run, 0, maxPending),
-		single:    sys.NewSendBatch(maxSegments, maxSegments),
-		in:        sys.NewRecvBatch(recvSlots, recvLen),
-		inErr:     sys.NewRecvBatch(errSlots, errLen),
+		binder:   hostsock.NewBinder(nat, log, "UDP"),
+		share:    hostsock.NewShare(hostsock.UDP),
+		table:    flow.NewTable(maxFlows),
+		hostSide: flow.NewTable(maxFlows),
+		uses:     newUses(cfg, maxFlows),
+		recent:   flow.None,
+		pending:  make([]datagram, 0, maxPending),
+		dirty:    make([]uint32, 0, maxPending),
+		out:      sys.NewSendBatch(maxPending, maxPending),
+		runs:     make([]run, 0, maxPending),
+		single:   sys.NewSendBatch(maxSegments, maxSegments),
+		in:       sys.NewRecvBatch(recvSlots, recvLen),
+		inErr:    sys.NewRecvBatch(errSlots, errLen),
 	}
 	h.flows = sys.Slab[state](h, maxFlows)
 	h.gather.init()
 	h.paced, h.pollAt = make([]pacedSocket, 0, maxPaced), loop.NoDeadline
-	h.idle[0] = orDefault(cfg.Timeouts.UDP, defaultTimeout)
-	h.idle[1] = orDefault(cfg.Timeouts.UDPStream, defaultStreamTimeout)
 	h.ttl = hostTTLs()
 	return h
+}
+
+// newUses makes the order of so many flows.
+func newUses(cfg *config.Config, slots int) *flow.Recency {
+	var timeouts [numClasses]time.Duration
+	for _, class := range [...]int{flow.Unanswered, strangers} {
+		timeouts[class] = orDefault(cfg.Timeouts.UDP, defaultTimeout)
+	}
+	for _, class := range [...]int{flow.Answered, known} {
+		timeouts[class] = orDefault(cfg.Timeouts.UDPStream, defaultStreamTimeout)
+	}
+	return flow.NewRecency(slots, timeouts[:]...)
 }
 
 func orDefault(d, def time.Duration) time.Duration {
@@ -125,7 +130,7 @@ func orDefault(d, def time.Duration) time.Duration {
 
 // NextDeadline is when Expire is due on the loop's clock, or loop.NoDeadline.
 func (h *Handler) NextDeadline() int64 {
-	return min(h.deadlines.NextOr(loop.NoDeadline), h.pollAt)
+	return min(h.uses.NextOr(loop.NoDeadline), h.pollAt)
 }
 
 // Expire reads the sockets that are read at intervals, and ends flows that were
@@ -134,17 +139,7 @@ func (h *Handler) Expire(now int64) {
 	if h.pollAt <= now {
 		h.poll(now)
 	}
-	h.deadlines.ExpireIdle(now, maxExpire, h.due, h.close)
-}
-
-// due is when flow i ends unless there is traffic.
-func (h *Handler) due(i uint32) int64 {
-	f := &h.flows[i]
-	timeout := h.idle[0]
-	if f.replied {
-		timeout = h.idle[1]
-	}
-	return f.last + int64(timeout)
+	h.uses.Expire(now, maxExpire, h.close)
 }
 
 // Len is the number of flows.

@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"github.com/pasta-net/pasta/core/flow"
 	"github.com/pasta-net/pasta/core/loop"
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/sys"
@@ -51,7 +52,7 @@ func (h *Handler) fromPeer(i uint32, m int, now int64) {
 		h.Stats.HostDrops[packet.DropNoFlow]++
 		return
 	}
-	f.last, f.replied = now, true
+	h.uses.Use(i, flow.Answered, now)
 	h.toTap(i, src, srcPort, m, c.Segment)
 }
 

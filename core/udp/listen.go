@@ -106,8 +106,8 @@ func (h *Handler) fromClients(index int32, n int, now int64) {
 		if slot == flow.None {
 			continue
 		}
-		f, k := &h.flows[slot], h.table.Key(slot)
-		f.last = now
+		k := h.table.Key(slot)
+		h.uses.Again(slot, now)
 		h.toTap(slot, k.Peer, k.PeerPort, m, c.Segment)
 	}
 	if s := h.splice[h.listeners.Value(uint32(index)).pif]; s != nil {

@@ -41,7 +41,7 @@ func TestInboundAndReply(t *testing.T) {
 					t.Errorf("client got %q from %v, want %q from %v", got, from, reply, to)
 				}
 			}
-			if e.h.Len() != 1 || !e.h.flows[0].replied {
+			if e.h.Len() != 1 || e.h.uses.Class(0) != known {
 				t.Errorf("%d flows, want 1 that saw both directions", e.h.Len())
 			}
 		})
@@ -157,13 +157,13 @@ func TestStrangersTakeHalfOfTheTable(t *testing.T) {
 	if !slices.Equal(got, want) || e.h.Stats.Recycled != 6 {
 		t.Errorf("flows with ports %v after %d recycled, want %v after 6", got, e.h.Stats.Recycled, want)
 	}
-	if n := e.h.strangers.Len(); n != 4 {
+	if n := e.h.uses.Len(strangers); n != 4 {
 		t.Errorf("%d flows count as unanswered, want 4", n)
 	}
 }
 
-// TestFullTableTakesFromStrangers: where nothing is idle, a new flow of the guest
-// gets the place of one that it did not answer.
+// TestFullTableTakesFromStrangers: a new flow of the guest gets the place of one that it
+// did not answer, and where there is none, that of its own oldest.
 func TestFullTableTakesFromStrangers(t *testing.T) {
 	e := newEnv(t, coretest.AllFeatures)
 	e.shrink(2)
@@ -175,9 +175,43 @@ func TestFullTableTakesFromStrangers(t *testing.T) {
 		src := netip.AddrPortFrom(guest4, 40000+port)
 		e.guestSends(coretest.UDP(src, netip.AddrPortFrom(gateway4, addrOf(peer).Port()), []byte("mine")))
 	}
-	if e.h.Len() != 2 || e.h.Stats.Recycled != 1 || e.Link.Stats.Drops[packet.DropTableFull] != 1 {
-		t.Errorf("%d flows, %d recycled, drops %v, want 2, 1 and one refused",
-			e.h.Len(), e.h.Stats.Recycled, e.Link.Stats.Drops)
+	var ports []uint16
+	e.h.table.All(func(i uint32) { ports = append(ports, e.h.table.Key(i).GuestPort) })
+	slices.Sort(ports)
+	if !slices.Equal(ports, []uint16{40001, 40002}) || e.h.Stats.Recycled != 2 || e.Link.Stats.Drops[packet.DropTableFull] != 0 {
+		t.Errorf("flows from ports %v, %d recycled, drops %v, want the last two of three, 2 and none",
+			ports, e.h.Stats.Recycled, e.Link.Stats.Drops)
+	}
+}
+
+// TestFullTableTakesFromClients: where clients that the guest knows have more than half of
+// the table, its own new flow gets the place of the one unused for longest.
+func TestFullTableTakesFromClients(t *testing.T) {
+	e := newEnv(t, coretest.AllFeatures)
+	e.shrink(3)
+	forward := e.listen("127.0.0.1", netip.Addr{}, 53)
+	var ports []uint16
+	for range 3 {
+		e.Now++
+		client := hostSocket(t, "127.0.0.1")
+		port := addrOf(client).Port()
+		ports = append(ports, port)
+		send(t, client, forward, []byte("query"))
+		e.guestGets(1)
+		e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, 53), netip.AddrPortFrom(gateway4, port), []byte("answer")))
+	}
+	peer := hostSocket(t, "127.0.0.1")
+	e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, 40000), netip.AddrPortFrom(gateway4, addrOf(peer).Port()), []byte("mine")))
+	if got, _ := receive(t, peer); string(got) != "mine" {
+		t.Errorf("peer got %q", got)
+	}
+	want := append(ports[1:], addrOf(peer).Port())
+	var got []uint16
+	e.h.table.All(func(i uint32) { got = append(got, e.h.table.Key(i).PeerPort) })
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) || e.h.Sockets() != 1 {
+		t.Errorf("flows with ports %v, %d sockets, want %v and 1", got, e.h.Sockets(), want)
 	}
 }
 
@@ -193,7 +227,7 @@ func TestFullTableRefusesClients(t *testing.T) {
 	if e.h.Stats.HostDrops[packet.DropTableFull] != 1 {
 		t.Errorf("drops %v, want one %v", e.h.Stats.HostDrops, packet.DropTableFull)
 	}
-	e.Now = recycleIdle
+	e.Now = 5e9
 	send(t, client, addr, []byte("recycled"))
 	e.guestGets(1)
 	if e.h.Stats.Recycled != 1 || e.h.Len() != 1 {

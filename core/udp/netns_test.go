@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/pasta-net/pasta/core/coretest"
+	"github.com/pasta-net/pasta/core/flow"
+	"github.com/pasta-net/pasta/core/hostsock"
 	"github.com/pasta-net/pasta/core/packet"
 	"github.com/pasta-net/pasta/core/sys"
 	"github.com/pasta-net/pasta/netcfg/netns/netnstest"
@@ -292,37 +294,35 @@ func receiveZone(t *testing.T, c *net.UDPConn) ([]byte, netip.AddrPort) {
 	return b[:n], from
 }
 
-// TestOutOfDescriptors checks that flows without a socket are dropped, and that
-// idle ones make room.
+// TestOutOfDescriptors checks that new flows take the place of the oldest, whose
+// datagrams have left, and that others can have the sockets of unused ones.
 func TestOutOfDescriptors(t *testing.T) {
 	inNamespace(t, func(t *testing.T) {
 		e := newEnv(t, coretest.AllFeatures)
 		peer := hostSocket(t, "127.0.0.1")
 		dst := netip.AddrPortFrom(gateway4, addrOf(peer).Port())
-		fd, err := syscall.Dup(0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = syscall.Close(fd)
-		limit := syscall.Rlimit{Cur: uint64(fd) + 4, Max: uint64(fd) + 4}
+		const sockets = 4
+		limit := syscall.Rlimit{Cur: uint64(coretest.FirstFree(t) + sockets), Max: 1 << 10}
 		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 			t.Fatal(err)
 		}
-		for port := range uint16(10) {
-			e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, 41000+port), dst, nil))
+		for port := range uint16(10) { // in one batch
+			e.Dev.Inject(coretest.UDP(netip.AddrPortFrom(guest4, 41000+port), dst, []byte{byte(port)}))
 		}
-		flows := e.h.Len()
-		if drops := e.Link.Stats.Drops[packet.DropNoSocket]; flows == 0 || int(drops) != 10-flows {
-			t.Errorf("%d flows and %d drops, want some and the rest of 10", flows, drops)
+		e.deliver()
+		got := map[byte]bool{}
+		for range 10 {
+			b, _ := receive(t, peer)
+			got[b[0]] = true
 		}
-		e.Now = recycleIdle
-		e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, 41100), dst, nil))
-		if e.h.Stats.Recycled != 1 || e.h.Len() != flows {
-			t.Errorf("%d recycled with %d flows, want 1 and %d", e.h.Stats.Recycled, e.h.Len(), flows)
+		if len(got) != 10 || e.h.Len() != sockets || e.h.Stats.Recycled != 10-sockets {
+			t.Errorf("%d of 10 datagrams, %d flows, %d recycled, want all, %d and the rest", len(got), e.h.Len(), e.h.Stats.Recycled, sockets)
 		}
-		for n := flows - 2; n >= 0; n-- { // for others, all but the one that is not idle
-			if !e.h.GiveWay(e.Now) || e.h.Len() != n+1 {
-				t.Errorf("%d flows left, want %d", e.h.Len(), n+1)
+		e.Now += 5e9
+		e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, 41009), dst, nil))
+		for n := sockets - 1; n > 0; n-- { // all but the one in use
+			if !e.h.GiveWay(e.Now) || e.h.Len() != n {
+				t.Errorf("%d flows left, want %d", e.h.Len(), n)
 			}
 		}
 		if e.h.GiveWay(e.Now) {
@@ -331,28 +331,80 @@ func TestOutOfDescriptors(t *testing.T) {
 	})
 }
 
-// Flows that were answered have later deadlines: the one that comes first may be in use
-// while they are idle.
-func TestAnsweredFlowsGiveWay(t *testing.T) {
+// An idle flow gives way although many fresh ones are due before it: those that were
+// answered have the longer timeout.
+func TestIdleFlowBehindManyFreshOnes(t *testing.T) {
 	inNamespace(t, func(t *testing.T) {
 		e := newEnv(t, coretest.AllFeatures)
-		dst := netip.AddrPortFrom(gateway4, addrOf(hostSocket(t, "127.0.0.1")).Port())
-		send := func(port uint16) { e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, port), dst, nil)) }
-		for port := range uint16(recycleTries - 1) {
-			send(41000 + port)
-		}
-		for i := range e.h.flows {
-			e.h.flows[i].replied = true
-		}
+		peer := hostSocket(t, "127.0.0.1")
+		dst := netip.AddrPortFrom(gateway4, addrOf(peer).Port())
+		guestSends := func(port uint16) { e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, port), dst, nil)) }
+		guestSends(41000)
+		_, from := receive(t, peer)
+		send(t, peer, from, nil)
+		e.guestGets(1)
 		e.Now += 20e9
-		send(42000)
-		for n := range recycleTries - 1 {
-			if !e.h.GiveWay(e.Now) {
-				t.Fatalf("an idle flow that was answered does not give way, after %d", n)
+		for port := range uint16(200) {
+			guestSends(42000 + port)
+		}
+		if !e.h.GiveWay(e.Now) || e.h.Len() != 200 || e.h.uses.Len(flow.Answered) != 0 {
+			t.Errorf("%d flows left, %d of them answered, want the 200 fresh ones", e.h.Len(), e.h.uses.Len(flow.Answered))
+		}
+		if e.h.GiveWay(e.Now) {
+			t.Error("a fresh flow gave way")
+		}
+	})
+}
+
+// TestFlood has the guest talk to 20,000 ports, when descriptors are few: every datagram
+// gets a socket, connections could still have their part, a flow that was answered
+// stays, and nothing is left afterwards.
+func TestFlood(t *testing.T) {
+	inNamespace(t, func(t *testing.T) {
+		netnstest.IP(t, "link set veth0 arp off\nroute add 10.50.0.0/16 dev veth0\n")
+		var old syscall.Rlimit
+		if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 256, Max: old.Max}); err != nil {
+			t.Fatal(err)
+		}
+		e := newEnv(t, coretest.AllFeatures)
+		peer := hostSocket(t, "127.0.0.1")
+		server := netip.AddrPortFrom(gateway4, addrOf(peer).Port())
+		before := coretest.Descriptors(t)
+		ask := func() {
+			e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, 41000), server, []byte("?")))
+			_, from := receive(t, peer)
+			send(t, peer, from, nil)
+			e.guestGets(1)
+		}
+		ask()
+		held, most := e.h.Stats.Flows, 0
+		for n := range 20000 {
+			dst := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 50, byte(n >> 8), byte(n)}), 9)
+			e.Dev.Inject(coretest.UDP(netip.AddrPortFrom(guest4, 42000), dst, nil))
+			if n%64 == 63 {
+				e.deliver()
+				e.Now += 10e6
+				most = max(most, coretest.Descriptors(t))
 			}
 		}
-		if e.h.GiveWay(e.Now) || e.h.Len() != 1 {
-			t.Errorf("%d flows left, want the one in use", e.h.Len())
+		e.deliver()
+		ask()
+		if n := e.h.Stats.Flows - held; n != 20000 || e.Link.Stats.Drops[packet.DropNoSocket] != 0 {
+			t.Errorf("%d flows, %d datagrams without socket, want 20000 and none", n, e.Link.Stats.Drops[packet.DropNoSocket])
+		}
+		if room := int(hostsock.ConnLimit()) - most; room < 60 {
+			t.Errorf("%d descriptors left for connections, want a quarter of them", room)
+		}
+		t.Logf("at most %d descriptors of 256, connections may have %d", most, hostsock.ConnLimit())
+		e.Now += 120e9
+		for e.h.Len() > 0 && e.h.NextDeadline() <= e.Now {
+			e.h.Expire(e.Now)
+		}
+		if n := coretest.Descriptors(t); n != before || e.h.Len() != 0 {
+			t.Errorf("%d descriptors and %d flows left, want %d and none", n, e.h.Len(), before)
 		}
 	})
 }

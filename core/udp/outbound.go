@@ -40,13 +40,15 @@ func (h *Handler) FromTap(p *packet.Packet, now int64) {
 	}
 	h.recent = i
 	f := &h.flows[i]
-	f.last = now
 	h.answered(f)
 	if f.listener != noIndex {
-		h.repliedTo(i, f)
-	} else if p.TTL != f.ttl && !h.setTTL(i, p.TTL) {
-		h.link.Drop(packet.DropIPHeader)
-		return
+		h.uses.Use(i, known, now)
+	} else {
+		h.uses.Again(i, now)
+		if p.TTL != f.ttl && !h.setTTL(i, p.TTL) {
+			h.link.Drop(packet.DropIPHeader)
+			return
+		}
 	}
 	h.enqueue(i, p, u.Payload())
 }
@@ -63,16 +65,17 @@ func (h *Handler) outbound(k *flow.Key, u packet.UDP, now int64) (uint32, packet
 		}
 		return flow.None, packet.DropAddress
 	}
-	i := h.insert(k, now)
+	i := h.insertOwn(k)
 	if i == flow.None {
 		return flow.None, packet.DropTableFull
 	}
 	t := target{host: host, hostPort: k.PeerPort, local: k.GuestPort, scope: h.nat.OutboundScope(host)}
-	if errno := h.openSocket(i, &t, now); errno != 0 {
+	if errno := h.openSocket(i, &t); errno != 0 {
 		h.unreachable(k, host, u.Payload(), errno)
 		h.close(i)
 		return flow.None, packet.DropNoSocket
 	}
+	h.uses.Use(i, flow.Unanswered, now)
 	return i, packet.DropNone
 }
 

@@ -39,12 +39,9 @@ type target struct {
 func group(a packet.Addr) bool { return a.IsMulticast() || a.IsBroadcast() }
 
 // openSocket gives flow i its socket, watched by the loop.
-func (h *Handler) openSocket(i uint32, t *target, now int64) syscall.Errno {
+func (h *Handler) openSocket(i uint32, t *target) syscall.Errno {
 	family := sys.Family(t.host)
-	fd, errno := h.fdLimit.Check(sys.Socket(family, syscall.SOCK_DGRAM, 0))
-	if (errno == syscall.EMFILE || errno == syscall.ENFILE) && h.GiveWay(now) {
-		fd, errno = h.fdLimit.Check(sys.Socket(family, syscall.SOCK_DGRAM, 0))
-	}
+	fd, errno := h.share.Socket(h, family, 0)
 	if errno != 0 {
 		return errno
 	}
@@ -120,7 +117,7 @@ func selfConnected(f *state) bool {
 func (h *Handler) reopen(i uint32, t *target, family int) syscall.Errno {
 	f := &h.flows[i]
 	sys.Close(f.fd)
-	fd, errno := h.fdLimit.Check(sys.Socket(family, syscall.SOCK_DGRAM, 0))
+	fd, errno := h.share.Socket(h, family, 0)
 	if errno != 0 {
 		f.fd = -1
 		return errno

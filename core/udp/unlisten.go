@@ -22,7 +22,7 @@ func (h *Handler) RemoveListener(fd int, now int64) {
 	h.Flush() // what is pending leaves through the listener
 	_ = hostsock.ShareForHeirs(fd)
 	if l.flows > 0 {
-		h.table.All(func(slot uint32) { h.handOver(slot, int32(i), l) })
+		h.table.All(func(slot uint32) { h.handOver(slot, int32(i), l, now) })
 	}
 	if s := h.splice[l.pif]; s != nil {
 		s.Unlisten(fd)
@@ -33,12 +33,12 @@ func (h *Handler) RemoveListener(fd int, now int64) {
 
 // handOver gives a flow of listener index l a socket of its own, or ends it if
 // that fails.
-func (h *Handler) handOver(slot uint32, index int32, l *listener) {
+func (h *Handler) handOver(slot uint32, index int32, l *listener, now int64) {
 	f := &h.flows[slot]
 	if f.listener != index {
 		return
 	}
-	fd, errno := l.connectedTo(f, h.fdLimit)
+	fd, errno := l.connectedTo(f, h.share.Limit(h))
 	if errno == 0 {
 		errno = h.lp.Add(fd, loop.In, loop.MakeToken(loop.KindUDP, h.table.Gen(slot), slot))
 	}
@@ -52,6 +52,11 @@ func (h *Handler) handOver(slot uint32, index int32, l *listener) {
 	l.flows--
 	f.listener, f.fd = noIndex, fd
 	f.ttl = h.ttl[familyIndex(f.host)]
+	class := flow.Answered
+	if h.uses.Class(slot) == strangers {
+		class = flow.Unanswered
+	}
+	h.uses.Use(slot, class, now)
 }
 
 // connectedTo makes a socket with the address and port that the client of f sent

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/pasta-net/pasta/core/coretest"
+	"github.com/pasta-net/pasta/core/flow"
 )
 
 func TestFlowsOutliveTheirListener(t *testing.T) {
@@ -30,6 +31,9 @@ func TestFlowsOutliveTheirListener(t *testing.T) {
 			if got := e.guestGets(1)[0].UDP(t).Payload(); string(got) != "queued" {
 				t.Errorf("guest got %q, want what was queued at the removal", got)
 			}
+			if n := e.h.uses.Len(flow.Unanswered); n != 1 || e.h.Sockets() != 1 {
+				t.Errorf("%d unanswered flows of %d with a socket, want the one", n, e.h.Sockets())
+			}
 			e.guestSends(coretest.UDP(netip.AddrPortFrom(tt.guest, 53), netip.AddrPortFrom(tt.src, port), []byte("answer")))
 			if got, from := receive(t, client); string(got) != "answer" || from != to {
 				t.Errorf("client got %q from %v, want the answer from %v", got, from, to)
@@ -37,6 +41,9 @@ func TestFlowsOutliveTheirListener(t *testing.T) {
 			send(t, client, to, []byte("after"))
 			if got := e.guestGets(1)[0].UDP(t).Payload(); string(got) != "after" {
 				t.Errorf("guest got %q, want the later datagram", got)
+			}
+			if n := e.h.uses.Len(flow.Answered); n != 1 || e.h.Sockets() != 1 {
+				t.Errorf("%d answered flows of %d with a socket, want the one", n, e.h.Sockets())
 			}
 		})
 	}

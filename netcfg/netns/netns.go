@@ -112,7 +112,7 @@ func (t *Thread) Do(f func() error) error {
 
 // Make makes sockets for flows in the namespace, see Source.
 func (t *Thread) Make(family, typ, n int) (fds []int, err error) {
-	limit := hostsock.FlowLimit()
+	limit := hostsock.ConnLimit()
 	err = t.Do(func() error {
 		for range n {
 			fd, errno := limit.Check(sys.Socket(family, typ, 0))

@@ -1,0 +1,91 @@
+package hostsock
+
+import (
+	"syscall"
+
+	"github.com/pasta-net/pasta/core/sys"
+)
+
+// The descriptors that flows may have, in parts:
+//
+//	0             80                120    128
+//	|  all flows  |   connections   | kept |
+//
+// So connections can be made when datagram flows have taken what they may, and those can
+// begin when connections have: what is kept is enough for the own part of each kind.
+const (
+	parts     = 128
+	connParts = 40
+	keptParts = 8
+)
+
+// part is n parts of the descriptors below l, and at least one. What is above a
+// million counts for nothing: tables of flows are smaller.
+func (l Limit) part(n int) int { return max(1, min(int(l), 1<<20)*n/parts) }
+
+// Kind is a kind of datagram flows: those of one protocol and path.
+type Kind uint8
+
+// All kinds.
+const (
+	UDP    Kind = iota
+	Bypass      // UDP past the tap, for each side with listeners
+	Echo
+)
+
+// kinds have an own part each, and a bound on what they may have of the common one.
+var kinds = [...]struct{ own, most int }{
+	UDP:    {3, parts},
+	Bypass: {2, 16},
+	Echo:   {1, 8},
+}
+
+// Share is what datagram flows of one kind may have of the descriptors. Inside it, new
+// flows take the place of old ones.
+type Share struct {
+	common, all Limit
+	own, most   int // numbers of sockets
+}
+
+// NewShare gives the share of a kind.
+func NewShare(k Kind) Share {
+	l := flowLimit()
+	return Share{
+		common: l - Limit(l.part(connParts+keptParts)), all: l,
+		own: l.part(kinds[k].own), most: l.part(kinds[k].most),
+	}
+}
+
+// Holder has the flows of one kind.
+type Holder interface {
+	// Sockets is how many they have.
+	Sockets() int
+	// Recycle ends the one that is missed least, and tells whether there was one.
+	Recycle() bool
+}
+
+// Socket makes a datagram socket for a new flow of h, if need be in place of that of an
+// older one.
+func (s *Share) Socket(h Holder, family, proto int) (fd int, errno syscall.Errno) {
+	s.MakeRoom(h)
+	fd, errno = s.Limit(h).Check(sys.Socket(family, syscall.SOCK_DGRAM, proto))
+	if (errno == syscall.EMFILE || errno == syscall.ENFILE) && h.Recycle() {
+		fd, errno = s.Limit(h).Check(sys.Socket(family, syscall.SOCK_DGRAM, proto))
+	}
+	return fd, errno
+}
+
+// MakeRoom has h end a flow if it has as many as it may.
+func (s *Share) MakeRoom(h Holder) {
+	if h.Sockets() >= s.most {
+		h.Recycle()
+	}
+}
+
+// Limit is that for one more socket of h.
+func (s *Share) Limit(h Holder) Limit {
+	if h.Sockets() < s.own {
+		return s.all
+	}
+	return s.common
+}
