@@ -60,7 +60,7 @@ full() {
 	local n
 	n=$(descriptors)
 	sleep 0.3
-	[ "$n" -ge $((LIMIT - 48)) ] && [ "$(descriptors)" -eq "$n" ]
+	[ "$n" -ge $((LIMIT - 64)) ] && [ "$(descriptors)" -eq "$n" ]
 }
 
 # usable: forwards can be shown, added and deleted on both sockets.
