@@ -26,12 +26,13 @@ const (
 	preferredSec = 14400
 )
 
-// The IPv6 network, which no option changes.
+// The IPv6 network, which no option changes. Written as bytes: every personality pays at
+// its start for what is parsed here.
 var (
-	prefix6  = netip.MustParsePrefix("fd00::/64")
-	gateway6 = netip.MustParseAddr("fd00::2")
-	dns6     = netip.MustParseAddr("fd00::3")
-	router6  = netip.MustParseAddr("fe80::2")
+	prefix6  = netip.PrefixFrom(netip.AddrFrom16([16]byte{0: 0xfd}), 64) // fd00::/64
+	gateway6 = netip.AddrFrom16([16]byte{0: 0xfd, 15: 2})                // fd00::2
+	dns6     = netip.AddrFrom16([16]byte{0: 0xfd, 15: 3})                // fd00::3
+	router6  = netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 15: 2})       // fe80::2
 )
 
 // network is the IPv4 address plan.

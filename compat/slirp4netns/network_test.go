@@ -2,6 +2,7 @@ package slirp4netns
 
 import (
 	"net/netip"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -16,6 +17,17 @@ import (
 )
 
 var netipValues = cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
+
+func TestNetwork6(t *testing.T) {
+	if want := netPrefix("fd00::/64"); prefix6 != want {
+		t.Errorf("prefix %v, want %v", prefix6, want)
+	}
+	for text, got := range map[string]netip.Addr{"fd00::2": gateway6, "fd00::3": dns6, "fe80::2": router6} {
+		if got != netAddr(text) {
+			t.Errorf("address %v, want %s", got, text)
+		}
+	}
+}
 
 func netPrefix(text string) netip.Prefix { return netip.MustParsePrefix(text) }
 func netAddr(text string) netip.Addr     { return netip.MustParseAddr(text) }
@@ -164,12 +176,21 @@ func TestResolvers(t *testing.T) {
 	}
 }
 
-// FuzzCIDR checks that every network that is accepted has room for the plan.
+// upstreamCIDR is the form that upstream accepts before it looks at the numbers.
+var upstreamCIDR = regexp.MustCompile(`^([0-9]+\.[0-9]+\.[0-9]+\.[0-9]+)/([0-9]{1,2})$`)
+
+// FuzzCIDR checks that the form of a network is upstream's, and that every network that
+// is accepted has room for the plan.
 func FuzzCIDR(f *testing.F) {
-	for _, seed := range []string{"10.0.2.0/24", "10.0.2.128/25", "128.0.0.0/1", "10.0.2.0/26", "010.0.2.0/24", "24", "::/0", "10.0.2.0/+1"} {
+	for _, seed := range []string{"10.0.2.0/24", "10.0.2.128/25", "128.0.0.0/1", "10.0.2.0/26", "010.0.2.0/24", "24", "::/0", "10.0.2.0/+1",
+		"10.0.2/24", "10.0.2.0.0/24", "10..2.0/24", "10.0.2.0/", "10.0.2.0/024", "10.0.2.0/2x", "10.0.2.0/24/8", "300.0.2.0/24\n", "٣.0.2.0/24",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		if _, _, ok := cutCIDR(text); ok != upstreamCIDR.MatchString(text) {
+			t.Errorf("cutCIDR(%q) = %v, upstream has it the other way", text, ok)
+		}
 		p, err := parseCIDR(text)
 		if err != nil {
 			return

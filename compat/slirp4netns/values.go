@@ -5,15 +5,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/pasta-net/pasta/compat/cmdline"
 )
-
-// cidrForm is what upstream accepts before it looks at the numbers.
-var cidrForm = regexp.MustCompile(`^([0-9]+\.[0-9]+\.[0-9]+\.[0-9]+)/([0-9]{1,2})$`)
 
 // Prefix lengths: the addresses of the plan have to fit in.
 const (
@@ -23,15 +20,15 @@ const (
 
 // parseCIDR reads the value of --cidr.
 func parseCIDR(text string) (netip.Prefix, error) {
-	parts := cidrForm.FindStringSubmatch(text)
-	if parts == nil {
+	addrText, lenText, ok := cutCIDR(text)
+	if !ok {
 		return netip.Prefix{}, cmdline.Errorf("invalid CIDR: %s", text)
 	}
-	addr, err := netip.ParseAddr(parts[1])
+	addr, err := netip.ParseAddr(addrText)
 	if err != nil {
-		return netip.Prefix{}, cmdline.Errorf("invalid network address: %s", parts[1])
+		return netip.Prefix{}, cmdline.Errorf("invalid network address: %s", addrText)
 	}
-	bits, err := strconv.Atoi(parts[2])
+	bits, err := strconv.Atoi(lenText)
 	if err != nil || bits < minPrefixLen || bits > maxPrefixLen {
 		return netip.Prefix{}, cmdline.Errorf("prefix length needs to be %d-%d", minPrefixLen, maxPrefixLen)
 	}
@@ -40,6 +37,22 @@ func parseCIDR(text string) (netip.Prefix, error) {
 		return netip.Prefix{}, cmdline.Text("CIDR needs to be a network address like 10.0.2.0/24, not like 10.0.2.100/24")
 	}
 	return p, nil
+}
+
+// cutCIDR takes a CIDR apart if it has the form that upstream accepts before it looks at
+// the numbers: four of any length, and one of one or two digits.
+func cutCIDR(text string) (addr, length string, ok bool) {
+	addr, length, ok = strings.Cut(text, "/")
+	if !ok || !isDigits(length) || len(length) > 2 {
+		return "", "", false
+	}
+	numbers := strings.Split(addr, ".")
+	notNumber := func(s string) bool { return !isDigits(s) }
+	return addr, length, len(numbers) == 4 && !slices.ContainsFunc(numbers, notNumber)
+}
+
+func isDigits(text string) bool {
+	return text != "" && strings.Trim(text, "0123456789") == ""
 }
 
 // number reads a decimal number of the command line, as strtol(3) does: blanks in front

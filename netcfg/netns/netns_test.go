@@ -301,6 +301,39 @@ func TestWatchMissingDirectory(t *testing.T) {
 	}
 }
 
+func TestOwnerPID(t *testing.T) {
+	tests := []struct {
+		path string
+		want int // 0: no owner
+	}{
+		{"/proc/4711/ns/net", 4711},
+		{"/proc/4711/root/run/netns/x", 4711},
+		{"/proc/2147483647/ns/", 2147483647},
+		{"/proc/2147483648/ns/net", 0}, // would be a negative PID
+		{"/proc/4294967297/ns/net", 0}, // would be process 1
+		{"/proc/99999999999999999999/ns/net", 0},
+		{"/proc/04711/ns/net", 0},
+		{"/proc/+4711/ns/net", 0},
+		{"/proc/-1/ns/net", 0},
+		{"/proc/0/ns/net", 0},
+		{"/proc//ns/net", 0},
+		{"/proc/self/ns/net", 0},
+		{"/proc/4711/ns", 0},
+		{"/proc/4711/root", 0},
+		{"/proc/4711/rootless/x", 0},
+		{"/proc/4711/task/4711/ns/net", 0},
+		{"/proc/4711", 0},
+		{"/mnt/proc/4711/ns/net", 0},
+		{"proc/4711/ns/net", 0},
+		{"", 0},
+	}
+	for _, tt := range tests {
+		if pid, ok := ownerPID(tt.path); ok != (tt.want != 0) || ok && pid != tt.want {
+			t.Errorf("ownerPID(%q) = %d, %v, want %d", tt.path, pid, ok, tt.want)
+		}
+	}
+}
+
 func TestOpenOwner(t *testing.T) {
 	self := os.Getpid()
 	tests := []struct {

@@ -2,16 +2,11 @@ package netns
 
 import (
 	"os"
-	"regexp"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
-
-// procPath matches the paths that exist exactly as long as one process does.
-// (The ones below /proc/PID/task depend on a thread, for which there is no pidfd
-// before Linux 6.9.)
-var procPath = regexp.MustCompile(`^/proc/([1-9][0-9]{0,9})/(ns|root)/`)
 
 // OpenOwner opens a pidfd for the process that path hangs on, as
 // /proc/PID/ns/net and /proc/PID/root/... do. It gives nil if path hangs on none
@@ -22,12 +17,8 @@ var procPath = regexp.MustCompile(`^/proc/([1-9][0-9]{0,9})/(ns|root)/`)
 // The caller opens it before path: if the PID is reused in between, the pidfd
 // reports the end of the old process, which is an end of the namespace, too.
 func OpenOwner(path string) *os.File {
-	m := procPath.FindStringSubmatch(path)
-	if m == nil || !ProcIsOurs() {
-		return nil
-	}
-	pid, err := strconv.Atoi(m[1])
-	if err != nil {
+	pid, ok := ownerPID(path)
+	if !ok || !ProcIsOurs() {
 		return nil
 	}
 	fd, err := unix.PidfdOpen(pid, 0)
@@ -35,6 +26,20 @@ func OpenOwner(path string) *os.File {
 		return nil
 	}
 	return os.NewFile(uintptr(fd), "pidfd")
+}
+
+// ownerPID returns the process that a path of the form /proc/PID/ns/... or
+// /proc/PID/root/... exists exactly as long as. (The ones below /proc/PID/task
+// depend on a thread, for which there is no pidfd before Linux 6.9.)
+func ownerPID(path string) (pid int, ok bool) {
+	rest, inProc := strings.CutPrefix(path, "/proc/")
+	number, rest, _ := strings.Cut(rest, "/")
+	if !inProc || !strings.HasPrefix(rest, "ns/") && !strings.HasPrefix(rest, "root/") {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(number, 10, 32)
+	// Procfs writes a number in one way only: neither "+1" nor "01" is there.
+	return int(n), err == nil && n > 0 && strconv.FormatInt(n, 10) == number
 }
 
 // ProcIsOurs tells whether numbers in /proc are those of our PID namespace.
