@@ -19,6 +19,9 @@ setup() {
 	CONTAINER_PID=$(cat "$TOPO_DIR/container")
 }
 
+# Whatever a test that failed has left there.
+teardown() { in_guest ip link set bridge0 mtu 1500; }
+
 # container_start: a network namespace behind a bridge of the guest, with the bridge's
 # usual MTU of 1500, and addresses translated, as rootless engines make it. The
 # connection tracking that this takes puts fragments together. Sets CONTAINER_PID.
@@ -78,7 +81,6 @@ in_container() { enter_guest "$CONTAINER_PID" "$@"; }
 	for family in IPv4 IPv6; do
 		in_container "$NETTOOL" down -size 3000000 -timeout 10s "$(endpoint out "$family")"
 	done
-	in_guest ip link set bridge0 mtu 1500
 }
 
 # reassembled: how many fragments the guest's own kernel put together or tried to.
