@@ -18,7 +18,7 @@ _arguments -s -S -A '-*' \
     '*--stderr[Accepted without effect, for old callers]' \
     '*-l+[Log to PATH instead of the system log]:PATH:_files' \
     '*--log-file=[Log to PATH instead of the system log]:PATH:_files' \
-    '*--log-size=[Cut the log file when it exceeds BYTES, at least 40960]:BYTES: ' \
+    '*--log-size=[Cut the file of --log-file when it exceeds BYTES, at least 40960]:BYTES: ' \
     '*--runas=[Run as SPEC\: UID, UID\:GID, LOGIN or LOGIN\:GROUP]:SPEC: ' \
     '*-p+[Capture the frames of the namespace interface to FILE, a regular one]:FILE:_files' \
     '*--pcap=[Capture the frames of the namespace interface to FILE, a regular one]:FILE:_files' \
@@ -34,8 +34,8 @@ _arguments -s -S -A '-*' \
     '*-h[Print this help on standard output and exit]' \
     '*--help[Print this help on standard output and exit]' \
     '*--version[Print the version on standard output and exit]' \
-    '*-m+[Assign and advertise an MTU of BYTES, 0\: none]:BYTES: ' \
-    '*--mtu=[Assign and advertise an MTU of BYTES, 0\: none]:BYTES: ' \
+    '*-m+[Assign and advertise an MTU of BYTES, at least 68, with IPv6 1280; 0\: none]:BYTES: ' \
+    '*--mtu=[Assign and advertise an MTU of BYTES, at least 68, with IPv6 1280; 0\: none]:BYTES: ' \
     '*-i+[Take addresses and routes from interface NAME]:NAME:_net_interfaces' \
     '*--interface=[Take addresses and routes from interface NAME]:NAME:_net_interfaces' \
     '*--outbound-if4=[Bind IPv4 sockets of outbound flows to interface NAME]:NAME:_net_interfaces' \
@@ -64,12 +64,12 @@ _arguments -s -S -A '-*' \
     '*--map-host-loopback=[Let the namespace reach the host'\''s loopback at ADDR, once per family, or none]:ADDR: ' \
     '*--no-map-gw[Do not map the gateway to the host'\''s loopback]' \
     '*--map-guest-addr=[Let the namespace reach the host'\''s own address at ADDR, once per family, or none]:ADDR: ' \
-    '*-D+[Tell the namespace resolver ADDR, up to three per family, or none]:ADDR: ' \
-    '*--dns=[Tell the namespace resolver ADDR, up to three per family, or none]:ADDR: ' \
+    '*-D+[With --dhcp-dns, tell the namespace resolver ADDR, up to three per family, or none]:ADDR: ' \
+    '*--dns=[With --dhcp-dns, tell the namespace resolver ADDR, up to three per family, or none]:ADDR: ' \
     '*--dns-forward=[Send queries to ADDR, once per family, to the host'\''s resolver]:ADDR: ' \
     '*--dns-host=[Host'\''s resolver ADDR, once per family, for --dns-forward]:ADDR: ' \
-    '*-S+[Search domains LIST, separated by spaces, or none]:LIST: ' \
-    '*--search=[Search domains LIST, separated by spaces, or none]:LIST: ' \
+    '*-S+[With --dhcp-search, tell search domains LIST, separated by spaces, up to six, or none]:LIST: ' \
+    '*--search=[With --dhcp-search, tell search domains LIST, separated by spaces, up to six, or none]:LIST: ' \
     '*--dhcp-dns[Send resolvers by DHCP, DHCPv6 and NDP]' \
     '*--dhcp-search[Send search domains by DHCP, DHCPv6 and NDP]' \
     '*-H+[Send host name NAME by DHCP]:NAME: ' \
@@ -96,7 +96,7 @@ _arguments -s -S -A '-*' \
     '*--netns=[Connect the network namespace PATH|NAME (names are below /run/netns)]:PATH|NAME:_pasta_netns' \
     '*--userns=[Join the user namespace PATH first]:PATH:_files' \
     '*--netns-only[Neither join nor create a user namespace, implied by --netns without --userns]' \
-    '*--no-netns-quit[Do not exit when the namespace goes away]' \
+    '*--no-netns-quit[Do not exit when the namespace of a PID or of --netns goes away]' \
     '*--no-pidns[Leave the command in the caller'\''s PID namespace]' \
     '(-)1:command:_command_names -e' \
     '*::arguments:_normal'

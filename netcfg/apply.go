@@ -121,7 +121,7 @@ func (a *applier) ipv6Obstacle(tap rtnl.Link) string {
 	case tap.IPv6 == rtnl.IPv6Off:
 		return "disabled by the sysctl net.ipv6.conf." + tap.Name + ".disable_ipv6"
 	case a.plan.MTU != 0 && a.plan.MTU < minMTU6:
-		return fmt.Sprintf("MTU %d is below %d", a.plan.MTU, minMTU6)
+		return fmt.Sprintf("MTU %d is below %d: raise --mtu, or do without IPv6", a.plan.MTU, minMTU6)
 	case tap.IPv6 == rtnl.IPv6Absent:
 		return "not available in the kernel"
 	}

@@ -134,7 +134,7 @@ func TestConfigureNamespaceWithoutIPv6(t *testing.T) {
 			"IPv6 not configured on vH in the namespace: not available in the kernel",
 		}},
 		{"MTU too small", rtnl.IPv6On, func(o *Options) { o.MTU = 1000 }, []string{
-			"IPv6 not configured on vH in the namespace: MTU 1000 is below 1280",
+			"IPv6 not configured on vH in the namespace: MTU 1000 is below 1280: raise --mtu, or do without IPv6",
 		}},
 		{"not wanted", rtnl.IPv6Off, func(o *Options) { o.V6 = false }, nil},
 	}

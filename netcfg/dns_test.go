@@ -91,7 +91,7 @@ func TestDecideDNSWarnings(t *testing.T) {
 		{"only of the disabled family", "9.9.9.9", func(o *Options) { o.V4 = false }, []string{none}},
 		{"loopback that cannot be reached", "127.0.0.1", func(o *Options) { o.SendDNS, o.NoMapGW, o.V6 = true, true, false }, []string{none4}},
 		{"-D none", "", func(o *Options) { o.NoDNS, o.SendDNS = true, true }, nil},
-		{"-D", "", func(o *Options) { o.DNS = addrsOf("1.1.1.1", "fd00::53") }, nil},
+		{"-D", "", func(o *Options) { o.SendDNS, o.DNS = true, addrsOf("1.1.1.1", "fd00::53") }, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -18,6 +18,7 @@ type familyOptions struct {
 	address                       netip.Addr
 	prefixLen                     int
 	gateway                       netip.Addr
+	configNet                     bool
 	noCopyAddrs, noCopyRoutes     bool
 	outbound                      netip.Addr
 	outboundIf                    string
@@ -33,7 +34,7 @@ func (o Options) family(f rtnl.Family) familyOptions {
 	fo := familyOptions{
 		family: f, enabled: o.V4, template: o.Interface,
 		address: o.Address4, prefixLen: o.PrefixLen4, gateway: o.Gateway4,
-		noCopyAddrs: o.NoCopyAddrs, noCopyRoutes: o.NoCopyRoutes,
+		configNet: o.ConfigNet, noCopyAddrs: o.NoCopyAddrs, noCopyRoutes: o.NoCopyRoutes,
 		outbound: o.Outbound4, outboundIf: o.OutboundIf4,
 		mapHostLoopback: o.MapHostLoopback4, mapGuestAddr: o.MapGuestAddr4, noMapGW: o.NoMapGW,
 		dns: resolv.Family(o.DNS, false), noDNS: o.NoDNS, dnsForward: o.DNSForward4, dnsHost: o.DNSHost4,
@@ -63,7 +64,8 @@ type familyPlan struct {
 	ourLinkLocal netip.Addr
 	addrs        []rtnl.Addr
 	routes       []rtnl.Route
-	infos        []string
+	// infos and warnings are lines for the log.
+	infos, warnings []string
 }
 
 // decideFamily works out one IP version.
@@ -77,6 +79,7 @@ func decideFamily(host HostState, rc resolv.Conf, fo familyOptions) familyPlan {
 	if p.template != noTemplate {
 		usable = usableAddrs(host, fo.family, p.template)
 		if !addressable(fo, usable) {
+			p.warnings = unusable(host, fo)
 			p.template = noTemplate
 		}
 	}
@@ -100,7 +103,16 @@ func decideFamily(host HostState, rc resolv.Conf, fo familyOptions) familyPlan {
 	}
 	decideDNS(&p.core, fo, rc)
 	p.install(host, fo, usable, guest)
+	p.warnings = append(p.warnings, p.vain(host, fo)...)
 	return p
+}
+
+// unusable reports that the wished template, if there was a wish, is none.
+func unusable(host HostState, fo familyOptions) []string {
+	if _, ok := host.linkNamed(fo.template); !ok {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s: interface %s has no address to take, use local mode", fo.family, fo.template)}
 }
 
 // addressable tells whether a template is of use: IPv6 does without a global

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/netcfg/resolv"
@@ -69,6 +70,7 @@ func Decide(host HostState, rc resolv.Conf, o Options) (Plan, error) {
 		return Plan{}, err
 	}
 	var p Plan
+	off := offWarnings(host, o)
 	if o.V6 && host.NoIPv6 {
 		o.V6 = false
 		p.Infos = append(p.Infos, "IPv6: disabled in the kernel, not used")
@@ -83,14 +85,16 @@ func Decide(host HostState, rc resolv.Conf, o Options) (Plan, error) {
 	p.OurMAC = o.OurMAC
 	p.Link = decideLink(p, o, rc)
 	p.Namespace = NamespacePlan{
-		IfName: ifName(p, o), Configure: o.ConfigNet, MTU: o.MTU, TxQLen: defaultTxQLen, MAC: o.NsMAC,
+		IfName: ifName(p, o), Configure: o.ConfigNet, MTU: assignedMTU(o), TxQLen: defaultTxQLen, MAC: o.NsMAC,
 	}
 	if o.ConfigNet {
 		p.Namespace.Addrs = append(v4.addrs, v6.addrs...)
 		p.Namespace.Routes = append(v4.routes, v6.routes...)
 	}
 	p.Infos = append(append(p.Infos, v4.infos...), v6.infos...)
-	p.Warnings = append(mtuWarnings(p), dnsWarnings(p, rc, o)...)
+	p.Warnings = slices.Concat(
+		off, v4.warnings, v6.warnings, mtuWarnings(p, o), dnsWarnings(p, rc, o), serviceWarnings(p.Link, o),
+	)
 	return p, nil
 }
 
@@ -116,6 +120,10 @@ func checkOptions(host HostState, o Options) error {
 	}
 	if !o.V4 && (!o.V6 || host.NoIPv6) {
 		return errors.New("IPv4 is switched off and IPv6 is disabled in the kernel: no protocol left")
+	}
+	if mtu := assignedMTU(o); o.ConfigNet && !o.NoInterface && !o.V4 && mtu != 0 && mtu < minMTU6 {
+		return fmt.Errorf("MTU %d is too small for IPv6 (minimum %d), and IPv4 is switched off: raise --mtu, or give no --ipv6-only",
+			mtu, minMTU6)
 	}
 	return nil
 }
@@ -149,18 +157,31 @@ func decideLink(p Plan, o Options, rc resolv.Conf) config.Link {
 
 // mtuWarnings reports an MTU that a family cannot work with (RFC 791 section
 // 3.2, RFC 8200 section 5).
-func mtuWarnings(p Plan) (list []string) {
-	mtu := p.Namespace.MTU
-	if p.V4.Enabled && mtu < minMTU4 {
-		list = append(list, fmt.Sprintf("MTU %d is too small for IPv4 (minimum %d)", mtu, minMTU4))
+func mtuWarnings(p Plan, o Options) (list []string) {
+	if p.V4.Enabled && o.MTU < minMTU4 {
+		list = append(list, fmt.Sprintf("MTU %d is too small for IPv4 (minimum %d)", o.MTU, minMTU4))
 	}
-	if p.V6.Enabled && mtu < minMTU6 {
-		list = append(list, fmt.Sprintf("MTU %d is too small for IPv6 (minimum %d)", mtu, minMTU6))
+	if p.V6.Enabled && o.MTU < minMTU6 {
+		list = append(list, fmt.Sprintf("MTU %d is too small for IPv6 (minimum %d)", o.MTU, minMTU6))
+	}
+	if o.MTU != assignedMTU(o) {
+		list = append(list, fmt.Sprintf("MTU %d is not assigned, as with --mtu 0: no interface takes less than %d", o.MTU, minMTU4))
 	}
 	return list
 }
 
-// Smallest MTU of each family in bytes.
+// assignedMTU is the MTU that the interface gets and the link services tell; 0:
+// none. What the kernel refuses is not assigned, but no error: the original
+// leaves the interface as it is, too.
+func assignedMTU(o Options) int {
+	if o.MTU < minMTU4 {
+		return 0
+	}
+	return o.MTU
+}
+
+// Smallest MTU of each family in bytes; that of IPv4 is what the kernel has as
+// minimum of a tap, whatever the family (ETH_MIN_MTU).
 const (
 	minMTU4 = 68
 	minMTU6 = 1280

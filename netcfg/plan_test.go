@@ -104,6 +104,10 @@ func TestDecideErrors(t *testing.T) {
 			"IPv6 alone without IPv6", "ipv6-disabled", func(o *Options) { o.V4 = false },
 			"IPv4 is switched off and IPv6 is disabled in the kernel: no protocol left",
 		},
+		{
+			"IPv6 alone with a small MTU", "normal", func(o *Options) { o.V4, o.MTU = false, 1279 },
+			"MTU 1279 is too small for IPv6 (minimum 1280), and IPv4 is switched off: raise --mtu, or give no --ipv6-only",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -170,6 +174,10 @@ func TestDecideNamespace(t *testing.T) {
 	if c := p.Config(); c.MTU != 1400 || c.OurMAC != mac || c.V4.Guest != ip("10.66.0.2") || !c.Link.NDP || c.OurLinkLocal != ip("fe80::2") {
 		t.Errorf("Config: got %+v, want MTU, MAC and addressing of the plan", c)
 	}
+	p = decide(t, "normal", "", func(o *Options) { o.MTU = 67 })
+	if p.Namespace.MTU != 0 || p.Config().MTU != 0 {
+		t.Errorf("MTU 67: got %d and %d, want none", p.Namespace.MTU, p.Config().MTU)
+	}
 	p = decide(t, "normal", "", func(o *Options) { o.ConfigNet = false })
 	if n := p.Namespace; n.Configure || len(n.Addrs)+len(n.Routes) != 0 {
 		t.Errorf("namespace without --config-net: got %+v, want no addresses and routes", n)
@@ -182,6 +190,7 @@ func TestDecideNamespace(t *testing.T) {
 
 func TestDecideMTUWarnings(t *testing.T) {
 	const small4, small6 = "is too small for IPv4 (minimum 68)", "is too small for IPv6 (minimum 1280)"
+	const left = "is not assigned, as with --mtu 0: no interface takes less than 68"
 	tests := []struct {
 		name   string
 		change func(*Options)
@@ -190,12 +199,19 @@ func TestDecideMTUWarnings(t *testing.T) {
 		{"default", nil, nil},
 		{"least of IPv6", func(o *Options) { o.MTU = 1280 }, nil},
 		{"too small for IPv6", func(o *Options) { o.MTU = 1279 }, []string{"MTU 1279 " + small6}},
-		{"too small, IPv4 only", func(o *Options) { o.MTU, o.V6 = 67, false }, []string{"MTU 67 " + small4}},
+		{"too small, IPv4 only", func(o *Options) { o.MTU, o.V6 = 67, false }, []string{"MTU 67 " + small4, "MTU 67 " + left}},
+		{"least of IPv4", func(o *Options) { o.MTU, o.V6 = 68, false }, nil},
+		{"too small for interfaces", func(o *Options) { o.MTU = 1 }, []string{"MTU 1 " + small4, "MTU 1 " + small6, "MTU 1 " + left}},
+		{"too small, IPv6 only", func(o *Options) { o.MTU, o.V4 = 67, false }, []string{"MTU 67 " + small6, "MTU 67 " + left}},
+		{
+			"too small for IPv6 only, which configures itself", func(o *Options) { o.MTU, o.V4, o.ConfigNet = 1279, false, false },
+			[]string{"MTU 1279 " + small6},
+		},
 		{"none assigned", func(o *Options) { o.MTU = 0 }, []string{"MTU 0 " + small4, "MTU 0 " + small6}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, decide(t, "normal", "9.9.9.9", tt.change).Warnings); diff != "" {
+			if diff := cmp.Diff(tt.want, decide(t, "normal", "9.9.9.9 fd00::53", tt.change).Warnings); diff != "" {
 				t.Errorf("warnings (-want +got):\n%s", diff)
 			}
 		})

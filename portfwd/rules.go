@@ -99,7 +99,7 @@ func (s Spec) entryRules(e Entry, base fwd.Rule, ephemeral Range) ([]fwd.Rule, e
 	}
 	base.First, base.Last, base.Target, base.TargetAddr = e.Ports.First, e.Ports.Last, e.Ports.First+shift, e.TargetAddr
 	if reason := targetProblem(base); reason != "" {
-		return nil, &RuleError{Rule: base, Reason: reason}
+		return nil, &RuleError{Rule: base, Reason: reason + targetHint(base)}
 	}
 	var rules []fwd.Rule
 	for _, r := range subtract(e.Ports, exclude) {
@@ -125,6 +125,18 @@ func targetProblem(r fwd.Rule) string {
 			family(r.Listen), r.Listen, family(target), target)
 	}
 	return ""
+}
+
+// targetHint is a line about the way out of a target problem, if there is one.
+func targetHint(r fwd.Rule) string {
+	if r.Listen.IsValid() || r.TargetAddr.IsMulticast() {
+		return ""
+	}
+	wildcard, option := netip.IPv4Unspecified(), "--ipv4-only"
+	if r.TargetAddr.Is6() {
+		wildcard, option = netip.IPv6Unspecified(), "--ipv6-only"
+	}
+	return fmt.Sprintf("\nListen on one family, by an address before the ports (%s/...) or with %s", wildcard, option)
 }
 
 func family(a netip.Addr) string {

@@ -184,7 +184,18 @@ func TestWorkedErrors(t *testing.T) {
 		{
 			"29 dual stack target", host(),
 			[]string{"5000:192.0.2.5"},
-			"Dual stack forward to IPv4 address 192.0.2.5 unsupported\nUnable to add rule TCP [*]:5000  =>  192.0.2.5:5000",
+			"Dual stack forward to IPv4 address 192.0.2.5 unsupported\nListen on one family, by an address before the ports (0.0.0.0/...) or with --ipv4-only\nUnable to add rule TCP [*]:5000  =>  192.0.2.5:5000",
+		},
+		{
+			"dual stack target of IPv6", host(),
+			[]string{"5000:[fd00::1]"},
+			"Dual stack forward to IPv6 address fd00::1 unsupported\nListen on one family, by an address before the ports (::/...) or with --ipv6-only\n" +
+				"Unable to add rule TCP [*]:5000  =>  fd00::1:5000",
+		},
+		{
+			"dual stack multicast target", host(),
+			[]string{"5000:224.0.0.1"},
+			"Forward to multicast address 224.0.0.1 unsupported\nUnable to add rule TCP [*]:5000  =>  224.0.0.1:5000",
 		},
 		{
 			"30 other family", host(),

@@ -207,6 +207,7 @@ opened() { "${2-in_host}" ss -Hln "--$1" | awk '{ print $4 }' | sort; }
 	rules "TCP [5000:fd00::5]:6000  =>  6000" -- --freebind -t 5000:fd00::5/6000 # not a target
 	rules "TCP [::1]:5000  =>  fd00::5:6000" -- -t "::1/5000:[fd00::5]/6000"
 	refused "Dual stack forward to IPv4 address 192.0.2.5 unsupported
+Listen on one family, by an address before the ports (0.0.0.0/...) or with --ipv4-only
 Unable to add rule TCP [*]:5000  =>  192.0.2.5:5000" -t 5000:192.0.2.5
 	refused "Forward from IPv4 (0.0.0.0) to IPv6 (fd00::1) unsupported
 Unable to add rule TCP [0.0.0.0]:5000  =>  fd00::1:6000" -t 0.0.0.0/5000:fd00::1/6000

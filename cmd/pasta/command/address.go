@@ -43,7 +43,10 @@ func (s *settings) addressOptions() []option {
 	}
 }
 
-// address sets -a. An IPv6 prefix length is checked but not used: it is always 64.
+// bits6 is the prefix length of the guest's IPv6 address.
+const bits6 = 64
+
+// address sets -a. An IPv6 prefix length is checked but not used.
 func (s *settings) address(text string) error {
 	addrText, lenText, hasLen := strings.Cut(text, "/")
 	a, ok := parseAddr(addrText, refuse{loopback: true, multicast: true, broadcast: true})
@@ -60,6 +63,9 @@ func (s *settings) address(text string) error {
 	}
 	perFamily(a, &s.opts.Net.Address4, &s.opts.Net.Address6)
 	if a.Is6() {
+		if hasLen && bits != bits6 {
+			s.warn("--address %s: the length has no effect, it is %d for IPv6", text, bits6)
+		}
 		return nil
 	}
 	return s.addressLength(bits, hasLen)

@@ -1,13 +1,18 @@
 package command
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
+	"net/netip"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/pasta-net/pasta/cmd/pasta/daemon"
 	"github.com/pasta-net/pasta/compat/cmdline"
+	"github.com/pasta-net/pasta/netcfg"
+	"github.com/pasta-net/pasta/netcfg/resolv"
 )
 
 // The command lines of rootlesskit.md section 2, word by word.
@@ -68,7 +73,35 @@ func TestRootlessKitVersions(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			checkOptions(t, strings.Fields(tt.args), wanted(tt.want))
+			checkNoWarning(t, strings.Fields(tt.args))
 		})
+	}
+}
+
+// checkNoWarning checks that a usual command line of a caller, who may show what pasta says,
+// has no warning on a usual host, but for that of --stderr.
+func checkNoWarning(t *testing.T, args []string) {
+	t.Helper()
+	var stderr strings.Builder
+	o, err := Parse(args, &stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorded, err := os.ReadFile("../../../netcfg/testdata/normal.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var host netcfg.HostState
+	if err := json.Unmarshal(recorded, &host); err != nil {
+		t.Fatal(err)
+	}
+	plan, err := netcfg.Decide(host, resolv.Conf{Servers: []netip.Addr{addr("9.9.9.9"), addr("fd00::53")}}, o.Net)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := strings.ReplaceAll(stderr.String(), "--stderr will be dropped soon\n", "") + strings.Join(plan.Warnings, "\n")
+	if said != "" {
+		t.Errorf("%q says:\n%s", args, said)
 	}
 }
 
@@ -91,6 +124,7 @@ func TestRootlessKitPesto(t *testing.T) {
 		rootlessKitDefaults(o)
 		o.Net.ConfigNet, o.ConfPath = true, "/run/.pasta.sock"
 	}))
+	checkNoWarning(t, strings.Fields(args))
 }
 
 func TestSlirp4netnsWrapper(t *testing.T) {
@@ -102,6 +136,7 @@ func TestSlirp4netnsWrapper(t *testing.T) {
 		o.Net.NsIfName, o.Net.MTU, o.Net.Address4 = "", 1500, addr("10.0.2.0")
 		o.Net.NoNDP, o.Net.NoDHCPv6, o.Net.NoDHCP = true, true, true
 	}))
+	checkNoWarning(t, args)
 }
 
 func TestVersionAndHelpWinOverLaterGarbage(t *testing.T) {

@@ -21,7 +21,7 @@ func (s *settings) dnsOptions() []option {
 	return []option{
 		{
 			name: "dns", short: "D", set: s.dns, def: "from resolv.conf",
-			usage: "Tell the namespace resolver `ADDR`, up to three per family, or none",
+			usage: "With --dhcp-dns, tell the namespace resolver `ADDR`, up to three per family, or none",
 		},
 		{
 			name: "dns-forward", set: s.dnsForward,
@@ -33,7 +33,7 @@ func (s *settings) dnsOptions() []option {
 		},
 		{
 			name: "search", short: "S", set: s.search, def: "from resolv.conf",
-			usage: "Search domains `LIST`, separated by spaces, or none",
+			usage: "With --dhcp-search, tell search domains `LIST`, separated by spaces, up to six, or none",
 		},
 		{name: "dhcp-dns", on: getopt.TurnOn(&n.SendDNS), usage: "Send resolvers by DHCP, DHCPv6 and NDP"},
 		{name: "dhcp-search", on: getopt.TurnOn(&n.SendSearch), usage: "Send search domains by DHCP, DHCPv6 and NDP"},
@@ -56,9 +56,11 @@ func (s *settings) dns(text string) error {
 		return cmdline.Errorf("Cannot use DNS address %s", text)
 	}
 	n.NoDNS = false
-	if countFamily(n.DNS, a.Is4()) < maxResolvers {
-		n.DNS = append(n.DNS, a)
+	if countFamily(n.DNS, a.Is4()) == maxResolvers {
+		s.warn("--dns %s: no effect, %d resolvers of a family are the most", a, maxResolvers)
+		return nil
 	}
+	n.DNS = append(n.DNS, a)
 	return nil
 }
 
@@ -105,9 +107,11 @@ func (s *settings) search(text string) error {
 		if !validDomain(domain) {
 			return cmdline.Errorf("Cannot use DNS search domain %s", domain)
 		}
-		if len(n.Search) < maxSearch {
-			n.Search = append(n.Search, domain)
+		if len(n.Search) == maxSearch {
+			s.warn("--search %s: no effect, %d domains are the most", domain, maxSearch)
+			continue
 		}
+		n.Search = append(n.Search, domain)
 	}
 	return nil
 }

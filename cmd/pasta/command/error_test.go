@@ -62,9 +62,9 @@ func TestErrors(t *testing.T) {
 		{"-M 9a:55:9a:55:9a:5", "Invalid MAC address: 9a:55:9a:55:9a:5"},
 		{"-M 9a:55:9a:55:9a:55:00", "Invalid MAC address: 9a:55:9a:55:9a:55:00"},
 		{"--ns-mac-addr zz:55:9a:55:9a:55", "Invalid MAC address: zz:55:9a:55:9a:55"},
-		{"--ns-mac-addr 01:55:9a:55:9a:55", "Invalid MAC address: 01:55:9a:55:9a:55 (of a group)"},
-		{"--ns-mac-addr ff:ff:ff:ff:ff:ff", "Invalid MAC address: ff:ff:ff:ff:ff:ff (of a group)"},
-		{"--ns-mac-addr 00:00:00:00:00:00", "Invalid MAC address: 00:00:00:00:00:00 (of nobody)"},
+		{"--ns-mac-addr 01:55:9a:55:9a:55", "Invalid MAC address: 01:55:9a:55:9a:55 (of a group, no interface takes it: the first octet has to be even)"},
+		{"--ns-mac-addr ff:ff:ff:ff:ff:ff", "Invalid MAC address: ff:ff:ff:ff:ff:ff (of a group, no interface takes it: the first octet has to be even)"},
+		{"--ns-mac-addr 00:00:00:00:00:00", "Invalid MAC address: 00:00:00:00:00:00 (no interface takes it; leave the option out for a random one)"},
 		{"-g 0.0.0.0", "Invalid gateway address: 0.0.0.0"},
 		{"-g 127.0.0.1", "Invalid gateway address: 127.0.0.1"},
 		{"-g 255.255.255.255", "Invalid gateway address: 255.255.255.255"},
@@ -121,6 +121,8 @@ func TestErrors(t *testing.T) {
 		},
 		{"--host-lo-to-ns-lo --no-splice", "--host-lo-to-ns-lo is incompatible with --no-splice"},
 		{"--no-splice --host-lo-to-ns-lo", "--host-lo-to-ns-lo is incompatible with --no-splice"},
+		{"--splice-only --no-splice", "--splice-only is incompatible with --no-splice"},
+		{"--no-splice --splice-only", "--splice-only is incompatible with --no-splice"},
 		{"--stats 1", "Can't display statistics if not running in foreground"},
 		{"--stats 1 -f", "Can't display statistics if not running in foreground"},
 		{"-f --stats 0", "Invalid statistics delay: 0"},
@@ -200,6 +202,7 @@ func TestUsageErrors(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
+	const notSingle = ": not the address of a single interface, bridges in the namespace drop what comes from it"
 	tests := []struct {
 		args string
 		want []string
@@ -209,6 +212,30 @@ func TestWarnings(t *testing.T) {
 		{
 			"-q --config-net --no-copy-routes --no-copy-addrs",
 			[]string{"--no-copy-routes will be dropped soon", "--no-copy-addrs will be dropped soon"},
+		},
+		{"-M 02:00:00:00:00:01", nil},
+		{"-M 01:00:5e:00:00:01", []string{"--mac-addr 01:00:5e:00:00:01" + notSingle}},
+		{"-M ff:ff:ff:ff:ff:ff", []string{"--mac-addr ff:ff:ff:ff:ff:ff" + notSingle}},
+		{"-M 00:00:00:00:00:00", []string{"--mac-addr 00:00:00:00:00:00" + notSingle}},
+		{"-a fd00::2/64 -a fd00::2 -a 10.0.2.100/24", nil},
+		{"-a fd00::2/80", []string{"--address fd00::2/80: the length has no effect, it is 64 for IPv6"}},
+		{
+			"-D 1.1.1.1 -D 1.1.1.2 -D 1.1.1.3 -D fd00::1 -D 1.1.1.4",
+			[]string{"--dns 1.1.1.4: no effect, 3 resolvers of a family are the most"},
+		},
+		{"-S a -S b -S c -S d -S e -S f", nil},
+		{"-S a -S b -S c -S d -S e -S f -S g", []string{"--search g: no effect, 6 domains are the most"}},
+		{"--log-size 65536 -l /tmp/log", nil},
+		{"--log-size 65536", []string{"--log-size: no effect without --log-file"}},
+		{"--no-netns-quit 4711", nil},
+		{"--no-netns-quit ls", []string{"--no-netns-quit: no effect with a command, whose end is that of pasta"}},
+		{
+			"--splice-only --config-net --dns-forward 169.254.1.1 -T none -U none --no-map-gw --quiet --netns x --map-guest-addr 169.254.1.2",
+			nil,
+		},
+		{
+			"--splice-only -I tap0 -m 1500 -p x --address 10.0.2.1",
+			[]string{"--mtu, --ns-ifname, --address, --pcap: no effect, with --splice-only there is no interface in the namespace"},
 		},
 	}
 	for _, tt := range tests {

@@ -37,7 +37,7 @@ func (s *settings) generalOptions() []option {
 		},
 		{
 			name: "log-size", set: s.logSize, def: "1048576",
-			usage: "Cut the log file when it exceeds `BYTES`, at least 40960",
+			usage: "Cut the file of --log-file when it exceeds `BYTES`, at least 40960",
 		},
 		{name: "runas", set: s.runAs, usage: "Run as `SPEC`: UID, UID:GID, LOGIN or LOGIN:GROUP"},
 		{
@@ -129,6 +129,7 @@ func (s *settings) checkFD(text string) error {
 	if _, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)); err != nil {
 		return cmdline.Errorf("Could not move --fd descriptor: Bad file descriptor")
 	}
+	s.warn("--fd: no effect, it is for passt")
 	return nil
 }
 

@@ -20,7 +20,7 @@ func (s *settings) linkOptions() []option {
 	return []option{
 		{
 			name: "mtu", short: "m", set: s.mtu, def: "65520",
-			usage: "Assign and advertise an MTU of `BYTES`, 0: none",
+			usage: "Assign and advertise an MTU of `BYTES`, at least 68, with IPv6 1280; 0: none",
 		},
 		{
 			name: "interface", short: "i", set: s.templateInterface, complete: CompleteInterface,
@@ -129,16 +129,21 @@ func (s *settings) nsMAC(text string) error {
 	case err != nil:
 		return err
 	case mac[0]&1 != 0:
-		return cmdline.Errorf("Invalid MAC address: %s (of a group)", text)
+		return cmdline.Errorf("Invalid MAC address: %s (of a group, no interface takes it: the first octet has to be even)", text)
 	case mac == [6]byte{}:
-		return cmdline.Errorf("Invalid MAC address: %s (of nobody)", text)
+		return cmdline.Errorf("Invalid MAC address: %s (no interface takes it; leave the option out for a random one)", text)
 	}
 	s.opts.Net.NsMAC = &mac
 	return nil
 }
 
+// ourMAC takes any address, because a guest that is an end of its traffic does: Linux
+// checks the source of frames only where it bridges them (is_valid_ether_addr).
 func (s *settings) ourMAC(text string) (err error) {
 	s.opts.Net.OurMAC, err = parseMAC(text)
+	if err == nil && (s.opts.Net.OurMAC[0]&1 != 0 || s.opts.Net.OurMAC == [6]byte{}) {
+		s.warn("--mac-addr %s: not the address of a single interface, bridges in the namespace drop what comes from it", text)
+	}
 	return err
 }
 

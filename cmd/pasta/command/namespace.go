@@ -23,7 +23,7 @@ func (s *settings) namespaceOptions() []option {
 			name: "netns-only", on: s.netnsOnly,
 			usage: "Neither join nor create a user namespace, implied by --netns without --userns",
 		},
-		{name: "no-netns-quit", on: getopt.TurnOn(&t.NoNetnsQuit), usage: "Do not exit when the namespace goes away"},
+		{name: "no-netns-quit", on: getopt.TurnOn(&t.NoNetnsQuit), usage: "Do not exit when the namespace of a PID or of --netns goes away"},
 		{name: "no-pidns", on: getopt.TurnOn(&t.NoPIDNS), usage: "Leave the command in the caller's PID namespace"},
 	}
 }

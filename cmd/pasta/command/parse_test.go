@@ -199,7 +199,12 @@ func TestOpenDescriptorIsAccepted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	checkOptions(t, []string{"-F", strconv.Itoa(int(f.Fd()))}, wanted(nil))
+	args := []string{"-F", strconv.Itoa(int(f.Fd()))}
+	checkOptions(t, args, wanted(nil))
+	var stderr strings.Builder
+	if _, err := Parse(args, &stderr); err != nil || stderr.String() != "--fd: no effect, it is for passt\n" {
+		t.Errorf("Parse(%q): error %v, warning %q, want that it has no effect", args, err, &stderr)
+	}
 }
 
 // TestReparse holds that the daemon, which has the front's command line but not

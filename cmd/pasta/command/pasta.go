@@ -45,6 +45,7 @@ func reparse(args []string, _ io.Writer) (*daemon.Options, error) {
 
 func (s *settings) parse(args []string) (*daemon.Options, error) {
 	cmd := newPasta(s)
+	s.given = cmd.Flags().Changed
 	operands, err := cmdline.Parse(cmd, args, false)
 	if err != nil {
 		return nil, err

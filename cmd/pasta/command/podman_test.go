@@ -139,6 +139,13 @@ func TestPodman(t *testing.T) {
 			}, nil,
 		},
 		{
+			"IPv6 only", "--config-net -6 --dns-forward 169.254.1.1" + noPorts + noSplit + newTail,
+			func(o *daemon.Options) {
+				podmanDefaults(o)
+				o.Net.V4 = false
+			}, nil,
+		},
+		{
 			"map-gw", newHead + noPorts + " -T none -U none" + newTail,
 			func(o *daemon.Options) {
 				podmanDefaults(o)
@@ -159,6 +166,7 @@ func TestPodman(t *testing.T) {
 			args := strings.Fields(tt.args)
 			checkOptions(t, args, wanted(tt.want))
 			checkForwards(t, args, tt.forwards)
+			checkNoWarning(t, args)
 		})
 	}
 }

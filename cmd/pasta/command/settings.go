@@ -30,6 +30,8 @@ type settings struct {
 	// lengthInAddress and lengthInMask tell whether -a and -n gave an IPv4
 	// prefix length, which -n does only if it is not 0.
 	lengthInAddress, lengthInMask bool
+	// given tells whether an option was there at all, whatever its argument.
+	given func(name string) bool
 	// ports are the specifications of -t, -u, -T and -U.
 	ports portSpecs
 }

@@ -27,6 +27,15 @@ func TestHelpListsEveryDocumentedOption(t *testing.T) {
 	}
 }
 
+func TestInterfaceOptionsExist(t *testing.T) {
+	flags := New().Flags()
+	for _, name := range interfaceOptions() {
+		if flags.Lookup(name) == nil {
+			t.Errorf("there is no --%s", name)
+		}
+	}
+}
+
 func TestEveryDocumentedOptionHasHelp(t *testing.T) {
 	New().Flags().VisitAll(func(f *pflag.Flag) {
 		arg, usage := pflag.UnquoteUsage(f)
