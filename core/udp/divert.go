@@ -6,9 +6,6 @@ import (
 	"github.com/pasta-net/pasta/core/sys"
 )
 
-// loopbackIndex is the index of the loopback interface in every network namespace.
-const loopbackIndex = 1
-
 // Splicer carries the datagrams of listeners on one pif without frames.
 type Splicer interface {
 	// Datagram passes on payload, one datagram or several of segment bytes. It
@@ -36,9 +33,6 @@ func (h *Handler) divert(index int32, c *client, m int, control *sys.Control, no
 	s := h.splice[l.pif]
 	switch {
 	case path == fwd.PathRefused, s == nil, c.port == 0:
-		h.Stats.HostDrops[packet.DropAddress]++
-	case c.addr.IsLoopback() && control.IfIndex != loopbackIndex:
-		// net.ipv4.conf.*.route_localnet lets such in from outside.
 		h.Stats.HostDrops[packet.DropAddress]++
 	case h.in.Truncated(m):
 		h.Stats.HostDrops[packet.DropShort]++

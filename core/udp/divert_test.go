@@ -89,22 +89,6 @@ func TestRefusedByTheBypass(t *testing.T) {
 	}
 }
 
-// TestLoopbackSourceFromOutside: with net.ipv4.conf.*.route_localnet a packet with such
-// a source may come in by another interface.
-func TestLoopbackSourceFromOutside(t *testing.T) {
-	e, s := diverting(t, fwd.Bypass{Inbound: true})
-	e.listen("127.0.0.1", netip.Addr{}, 53)
-	index, _ := e.h.listeners.Find(e.lastListener)
-	lo := packet.AddrFrom(netip.MustParseAddr("127.0.0.1"))
-	c := client{addr: lo, local: lo, port: 1000}
-	if !e.h.divert(int32(index), &c, 0, &sys.Control{IfIndex: loopbackIndex + 1}, 0) || len(s.payloads) != 0 {
-		t.Error("the datagram is not dropped")
-	}
-	if !e.h.divert(int32(index), &c, 0, &sys.Control{IfIndex: loopbackIndex}, 0) || len(s.payloads) != 1 {
-		t.Error("a datagram of the loopback interface is not diverted")
-	}
-}
-
 func TestListenersInTheNamespaceDivert(t *testing.T) {
 	e, s := newEnv(t, coretest.AllFeatures), &splicer{}
 	e.h.SetSplice(fwd.Splice, s)

@@ -43,7 +43,7 @@ func (h *Handler) fromPeer(i uint32, m int, now int64) {
 	switch {
 	case f.open:
 		ok := false
-		if src, ok = h.nat.GuestSource(from); !ok || toGroup(&c) {
+		if src, ok = h.nat.GuestSource(from); !ok || toGroup(&c) || forged(from, &c) {
 			h.Stats.HostDrops[packet.DropAddress]++
 			return
 		}

@@ -89,12 +89,12 @@ func (h *Handler) fromClients(index int32, n int, now int64) {
 	for m := range n {
 		var c sys.Control
 		h.in.Control(m, &c)
-		if toGroup(&c) {
+		from := h.in.From(m)
+		addr, port := from.AddrPort()
+		if toGroup(&c) || forged(addr, &c) {
 			h.Stats.HostDrops[packet.DropAddress]++
 			continue
 		}
-		from := h.in.From(m)
-		addr, port := from.AddrPort()
 		who := client{addr: addr, port: port, local: c.Dst, scope: from.Scope()}
 		if h.divert(index, &who, m, &c, now) {
 			continue

@@ -43,6 +43,8 @@ func subcommands() map[string]subcommand {
 		"udp-echo":   {"[flags] ADDR: send -count datagrams, expect each back once", runUDPEcho},
 		"udp-reply":  {"[flags] ADDR: ask for one datagram of -size bytes", runUDPReply},
 		"udp-flood":  {"[flags] ADDR: send as fast as possible, print what the server counted", runUDPFlood},
+		"forge":      {"-dev NAME -from ADDR,... ADDR...: send a SYN and a datagram from each source to each address", runForge},
+		"witness":    {"ADDR...: print who connects or sends a datagram there", runWitness},
 		"echo-id":    {": print the identifier of the first ICMP echo request that arrives", runEchoID},
 		"dns-serve":  {"ADDR IP: answer every DNS query for an address with IP", runDNSServe},
 	}
