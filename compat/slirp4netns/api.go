@@ -30,9 +30,6 @@ const (
 	requestTimeout = 5 * time.Second
 	drainTimeout   = 200 * time.Millisecond
 	maxDrain       = 1 << 20
-	// maxSlow is how many clients may be about their request. It is fewer than are served
-	// (ctlsock.MaxClients), so that slow ones never have all places.
-	maxSlow = ctlsock.MaxClients / 2
 	// maxForwards bounds the forwards of a run.
 	maxForwards = 1 << 16
 )
@@ -40,7 +37,6 @@ const (
 // api serves the JSON API: one request and one reply per connection.
 type api struct {
 	listener *ctlsock.Listener
-	slow     *ctlsock.Waiting
 	answer   answerer
 	stderr   io.Writer
 	log      *slog.Logger
@@ -62,7 +58,7 @@ func (r *run) newAPI(run service.Run) (service.Server, error) {
 }
 
 func serverOf(l *ctlsock.Listener, a answerer, stderr io.Writer, log *slog.Logger) *api {
-	return &api{listener: l, slow: ctlsock.NewWaiting(maxSlow), answer: a, stderr: stderr, log: log}
+	return &api{listener: l, answer: a, stderr: stderr, log: log}
 }
 
 // listenAPI binds a socket in place of whatever is at path.
@@ -93,9 +89,10 @@ func (a *api) client(conn *net.UnixConn, _ int) {
 	if conn.SetDeadline(time.Now().Add(requestTimeout)) != nil {
 		return
 	}
-	a.slow.Enter(conn)
+	waiting := a.listener.Waiting
+	waiting.Enter(conn)
 	request, err := readRequest(conn)
-	a.slow.Leave(conn)
+	waiting.Leave(conn)
 	fmt.Fprintf(a.stderr, "apifd event\napi_handler: got request: %s\n", printable(request))
 	var reply []byte
 	if err != nil {
@@ -103,7 +100,7 @@ func (a *api) client(conn *net.UnixConn, _ int) {
 	} else {
 		reply = a.answer.to(request)
 	}
-	if _, err := conn.Write(reply); err != nil {
+	if _, err := waiting.Writer(conn).Write(reply); err != nil {
 		return
 	}
 	// Closing a socket with unread data would take the reply from the client.

@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,6 +23,7 @@ import (
 	"github.com/pasta-net/pasta/compat/service"
 	"github.com/pasta-net/pasta/core/config"
 	"github.com/pasta-net/pasta/portfwd"
+	"github.com/pasta-net/pasta/portfwd/ctlsock"
 )
 
 // engine takes every listener and keeps it open.
@@ -325,13 +327,45 @@ func TestSlowClients(t *testing.T) {
 	}
 }
 
+// many are more forwards than a socket has room for in one reply.
+type many struct{ refusing }
+
+func (many) List() []ports.Status {
+	return slices.Repeat([]ports.Status{{Spec: ports.Spec{Proto: "tcp4"}}}, 3000)
+}
+
+// TestClientThatDoesNotRead gives way to others that come.
+func TestClientThatDoesNotRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "api.sock")
+	l, err := listenAPI(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Waiting = ctlsock.NewWaiting(1)
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() { serverOf(l, answerer{book: many{}}, io.Discard, slog.New(slog.DiscardHandler)).Serve(ctx) })
+	defer group.Wait()
+	defer cancel()
+	conn := dialAPI(t, path)
+	begin := time.Now()
+	for _, err = io.WriteString(conn, `{"execute":"list_hostfwd"}`); err == nil; _, err = io.WriteString(conn, " ") {
+		other := dialAPI(t, path)
+		time.Sleep(150 * time.Millisecond)
+		other.Close()
+	}
+	if d := time.Since(begin); !errors.Is(err, syscall.EPIPE) || d > requestTimeout/2 {
+		t.Errorf("ends after %v, %v, want %v", d, err, syscall.EPIPE)
+	}
+}
+
 // TestManyClients has 5,000 clients that ask, and others that send garbage, more than
 // fits, nothing, or the rest never.
 func TestManyClients(t *testing.T) {
 	path, _ := serveAPI(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	var lorises, clients sync.WaitGroup
-	for range maxSlow + 4 {
+	for range ctlsock.MaxClients/2 + 4 {
 		lorises.Go(func() { slowLoris(ctx, path) })
 		dialAPI(t, path)
 	}

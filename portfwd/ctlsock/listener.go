@@ -11,6 +11,9 @@ import (
 // Admit about each before anything else.
 type Listener struct {
 	*net.UnixListener
+	// Waiting are clients that Serve serves and that are waited for. There is room for
+	// fewer than are served, so that they never have all places.
+	Waiting *Waiting
 	// owner is the user whose socket it is, home the network namespace outside of
 	// which processes are refused; nil: none are.
 	owner uint32
@@ -35,7 +38,7 @@ func NewListener(file *os.File, home *Home) (*Listener, error) {
 		l.Close()
 		return nil, fmt.Errorf("use control socket: %w", syscall.EPROTOTYPE)
 	}
-	return &Listener{UnixListener: u, owner: owner, home: home}, nil
+	return &Listener{UnixListener: u, Waiting: NewWaiting(MaxClients / 2), owner: owner, home: home}, nil
 }
 
 // Admit gives the process ID of the client at the other end of conn, or tells why it

@@ -10,7 +10,8 @@ import (
 
 const (
 	// MaxClients bounds how many clients are served at a time. More of them wait until
-	// one leaves: whoever serves has to bound the time of silent ones.
+	// one leaves: whoever serves has to bound the time of each, and to have it in
+	// Listener.Waiting while there is nothing to do but to wait for it.
 	MaxClients = 32
 	// acceptPause is how long to wait after a client could not be accepted.
 	acceptPause = 5 * time.Second
