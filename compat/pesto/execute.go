@@ -19,10 +19,7 @@ func (r *run) execute(path string) error {
 	}
 	defer c.Close()
 	r.tell("Server: %+v", c.Hello)
-	before, err := c.Config()
-	if err != nil {
-		return fmt.Errorf("read configuration: %w", err)
-	}
+	before := c.Config
 	if len(r.program.steps) == 0 {
 		return r.print(before, path, "passt/pasta configuration", before)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/pasta-net/pasta/portfwd/ctlsock"
@@ -18,32 +19,41 @@ const answerTimeout = 30 * time.Second
 // Client is the client's end of one connection.
 type Client struct {
 	conn net.Conn
-	// Hello is what the server said.
-	Hello Hello
+	// Hello and Config are what the server said first: the tables as they were then.
+	Hello  Hello
+	Config Config
 }
 
-// Dial connects to the control socket at path. Errors keep the errno.
+// Dial connects to the control socket at path, and asks for the tables. Errors keep the
+// errno.
 func Dial(path string) (*Client, error) {
 	conn, err := net.Dial("unix", ctlsock.FileName(path))
 	if err != nil {
 		return nil, err
 	}
 	c := &Client{conn: conn}
-	if err := c.receive(kindHello, &c.Hello); err != nil {
+	if err := c.open(); err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
+// open begins the conversation. The request does not wait for the server's greeting: a
+// client that says nothing may have to give way to others.
+func (c *Client) open() error {
+	err := writeMessage(c.conn, kindList, struct{}{})
+	if err != nil && !errors.Is(err, syscall.EPIPE) { // what was said before is still there
+		return err
+	}
+	if err := c.receive(kindHello, &c.Hello); err != nil {
+		return err
+	}
+	return c.receive(kindConfig, &c.Config)
+}
+
 // Close ends the connection.
 func (c *Client) Close() error { return c.conn.Close() }
-
-// Config asks for the tables.
-func (c *Client) Config() (config Config, err error) {
-	err = c.call(kindList, struct{}{}, kindConfig, &config)
-	return config, err
-}
 
 // Replace has the server take over tables. The error is a *Failure if it refused
 // them.
@@ -67,7 +77,7 @@ func (c *Client) receive(want kind, into any) error {
 	}
 	got, payload, err := readMessage(c.conn)
 	switch {
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
 		return errors.New("the server closed the connection")
 	case err != nil:
 		return err

@@ -10,7 +10,8 @@
 //	payload JSON
 //
 // with numbers in network byte order. The server greets with its capabilities;
-// then each request has one answer, a failure if need be.
+// then each request has one answer, a failure if need be. The first request need not wait
+// for the greeting: a client that asks nothing may have to give way to others.
 //
 // The server has goroutines of its own and never holds up traffic: it has bounds
 // on time and size, and hands changes to portfwd.Manager. Import level: portfwd.

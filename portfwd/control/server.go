@@ -51,11 +51,17 @@ func (s *Server) client(conn *net.UnixConn, pid int) {
 	if err := s.send(conn, kindHello, s.hello()); err != nil {
 		return
 	}
+	waiting := s.listener.Waiting
+	waiting.Enter(conn)
+	defer waiting.Leave(conn)
 	for {
 		if conn.SetReadDeadline(time.Now().Add(requestTimeout)) != nil {
 			return
 		}
 		k, payload, err := readMessage(conn)
+		// From its first request on, a client works on what it was told, and gives way to
+		// nobody.
+		waiting.Leave(conn)
 		if err != nil {
 			s.log.Debug("Configuration client left", "err", err)
 			return
@@ -71,7 +77,7 @@ func (s *Server) send(conn *net.UnixConn, k kind, v any) error {
 	if err := conn.SetWriteDeadline(time.Now().Add(requestTimeout)); err != nil {
 		return err
 	}
-	return writeMessage(conn, k, v)
+	return writeMessage(s.listener.Waiting.Writer(conn), k, v)
 }
 
 func (s *Server) hello() Hello {

@@ -3,39 +3,95 @@ package control
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/pasta-net/pasta/core/fwd"
 	"github.com/pasta-net/pasta/portfwd"
 	"github.com/pasta-net/pasta/portfwd/ctlsock"
 )
 
-// TestSilentClientsHoldNobodyUp: all but one place are taken by clients that say
-// nothing, or only half of a message, and another one is served before their time
-// is over.
-func TestSilentClientsHoldNobodyUp(t *testing.T) {
-	path := serve(t, pasta(), nil)
-	for i := range ctlsock.MaxClients - 1 {
-		conn, err := net.Dial("unix", path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		if i%2 == 0 {
-			if _, err := conn.Write(make([]byte, headerLen/2)); err != nil {
-				t.Fatal(err)
+// request is that for the tables.
+const request = "\x00\x00\x00\x02\x00\x02\x00\x01{}"
+
+// TestClientsThatHoldNobodyUp: more of them than are served do not delay the next one
+// until their time is over, and not one that is in the middle of its conversation.
+func TestClientsThatHoldNobodyUp(t *testing.T) {
+	for _, tt := range []struct{ name, words string }{
+		{"say nothing", ""}, {"send half a message", request[:5]}, {"send no payload", request[:headerLen]},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := serve(t, pasta(), nil)
+			early := dial(t, path)
+			for range 100 {
+				conn, err := net.Dial("unix", path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				if _, err := io.WriteString(conn, tt.words); err != nil && !errors.Is(err, syscall.EPIPE) {
+					t.Fatal(err)
+				}
 			}
-		}
-		if _, _, err := readMessage(conn); err != nil { // it is being served
-			t.Fatal(err)
-		}
+			begin := time.Now()
+			late := dial(t, path)
+			if d := time.Since(begin); d > requestTimeout/2 {
+				t.Errorf("served after %v", d)
+			}
+			for i, c := range []*Client{early, late} {
+				if _, err := c.Replace(NewConfig(someRules(), uint64(i), true)); err != nil {
+					t.Errorf("change %d: %v", i, err)
+				}
+			}
+		})
 	}
-	c := dial(t, path)
-	if _, err := c.Replace(NewConfig(someRules(), 0, true)); err != nil {
-		t.Errorf("change beside %d silent clients: %v", ctlsock.MaxClients-1, err)
+}
+
+// TestClientThatDoesNotRead gives way to others that come.
+func TestClientThatDoesNotRead(t *testing.T) {
+	ports := pasta()
+	ports.rules[fwd.Host] = []fwd.Rule{{IfName: strings.Repeat("x", 1<<16)}} // a few answers are more than fits
+	s, path := newServer(t, ports, nil)
+	s.listener.Waiting = ctlsock.NewWaiting(1)
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() { s.Serve(ctx) })
+	defer group.Wait()
+	defer cancel()
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer conn.Close()
+	begin := time.Now()
+	for _, err = io.WriteString(conn, strings.Repeat(request, 9)); err == nil; _, err = io.WriteString(conn, request) {
+		dial(t, path)
+	}
+	if d := time.Since(begin); !errors.Is(err, syscall.EPIPE) || d > requestTimeout/2 {
+		t.Errorf("ends after %v, %v, want %v", d, err, syscall.EPIPE)
+	}
+}
+
+// TestHundredClientsAtOnce: none of them is taken for a silent one.
+func TestHundredClientsAtOnce(t *testing.T) {
+	path := serve(t, pasta(), nil)
+	var group sync.WaitGroup
+	for n := range 100 {
+		group.Go(func() {
+			c, err := Dial(path)
+			if err != nil {
+				t.Errorf("client %d: %v", n, err)
+				return
+			}
+			_ = c.Close()
+		})
+	}
+	group.Wait()
 }
 
 // TestMoreClientsWait: the one for whom there is no place is served when another
@@ -56,7 +112,7 @@ func TestMoreClientsWait(t *testing.T) {
 	}()
 	// Whoever is served has been so for a while when the others are asked.
 	for i, c := range served {
-		if _, err := c.Config(); err != nil {
+		if _, err := list(c); err != nil {
 			t.Fatalf("client %d: %v", i, err)
 		}
 	}
@@ -100,7 +156,7 @@ func TestConcurrentClientsLoseNoChange(t *testing.T) {
 // addRule adds a rule for one port to the table of the host.
 func addRule(c *Client, port uint16) error {
 	for {
-		config, err := c.Config()
+		config, err := list(c)
 		if err != nil {
 			return err
 		}
@@ -121,7 +177,7 @@ func TestEndOfARunEndsClients(t *testing.T) {
 	c := dial(t, path)
 	cancel()
 	<-ended
-	if _, err := c.Config(); err == nil {
+	if _, err := list(c); err == nil {
 		t.Error("a client is served after the end")
 	}
 }
