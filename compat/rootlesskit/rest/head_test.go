@@ -69,6 +69,23 @@ func TestHead(t *testing.T) {
 	}
 }
 
+// TestAbsoluteTarget: clients of a proxy name the host in the request line (RFC 9112
+// section 3.2.2), and get the same.
+func TestAbsoluteTarget(t *testing.T) {
+	list, _ := exchange(t, serve(t, nil), []string{"GET", "GET", "POST", "DELETE"}, "GET /v1/info HTTP/1.1\r\n\r\n"+
+		"GET http://host/v1/info HTTP/1.1\r\nHost: other\r\n\r\n"+
+		"POST http://host:80/v1/ports HTTP/1.1\r\nContent-Length: 46\r\n\r\n{\"proto\":\"tcp\",\"parentPort\":80,\"childPort\":80}"+
+		"DELETE HTTP://[::1]/v1/ports/1 HTTP/1.1\r\n\r\n")
+	for i, want := range []int{http.StatusOK, http.StatusOK, http.StatusCreated, http.StatusOK} {
+		if list[i].StatusCode != want {
+			t.Errorf("response %d: %s, want %d", i, list[i].Status, want)
+		}
+	}
+	if list[0].ContentLength != list[1].ContentLength {
+		t.Errorf("%d bytes, want %d", list[1].ContentLength, list[0].ContentLength)
+	}
+}
+
 // TestErrorOfHeadHasNoBody: what cannot be understood ends the connection, and has a
 // header only, too.
 func TestErrorOfHeadHasNoBody(t *testing.T) {

@@ -134,18 +134,31 @@ func (r *requestReader) cut(err error) error {
 	return err
 }
 
-// parseRequestLine takes "METHOD PATH?QUERY VERSION" apart.
+// parseRequestLine takes "METHOD TARGET VERSION" apart.
 func parseRequestLine(line string) (r request, version string, ok bool) {
 	method, rest, ok := strings.Cut(line, " ")
 	if !ok || method == "" {
 		return r, "", false
 	}
 	target, version, ok := strings.Cut(rest, " ")
-	if !ok || !strings.HasPrefix(target, "/") {
+	if !ok {
 		return r, "", false
 	}
-	path, _, _ := strings.Cut(target, "?")
-	return request{method: method, path: path}, version, true
+	path, ok := targetPath(target)
+	return request{method: method, path: path}, version, ok
+}
+
+// targetPath gives the path of a request's target, which is "/PATH?QUERY", or has
+// "http://HOST" in front: whom that names we do not ask, as with the header Host (RFC 9112
+// sections 3.2.1 and 3.2.2).
+func targetPath(target string) (path string, ok bool) {
+	path, _, _ = strings.Cut(target, "?")
+	const scheme = "http://"
+	if len(path) > len(scheme) && strings.EqualFold(path[:len(scheme)], scheme) {
+		host, rest, _ := strings.Cut(path[len(scheme):], "/")
+		return "/" + rest, host != ""
+	}
+	return path, strings.HasPrefix(path, "/")
 }
 
 // readBody reads what follows the header. Clients of this API know the length.
