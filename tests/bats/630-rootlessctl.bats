@@ -167,6 +167,7 @@ row() { ctl list-ports | awk -v id="$1" '$1 == id { $1 = $1; print }'; }
 @test "curl, too" {
 	api() { as_user curl -s --unix-socket "$TOPO_DIR/api.sock" -w ' %{http_code}' "$@"; }
 	expect "[] 200" api http://x/v1/ports
+	expect "[] 200" api --request-target http://x/v1/ports http://y/
 	expect '{"message":"page not found"} 404' api http://x/v2/ports
 	expect '{"message":"method not allowed"} 405' api -X PUT http://x/v1/info
 	expect '{"message":"unexpected end of JSON input"} 400' api -X POST http://x/v1/ports
@@ -188,11 +189,12 @@ silent_clients() {
 	done
 }
 
-@test "clients that say nothing hold nobody up for long" {
-	local begun=$SECONDS
+@test "clients that say nothing hold nobody up" {
+	local begun
 	silent_clients
+	begun=$SECONDS
 	ctl info >/dev/null
-	[ $((SECONDS - begun)) -lt 20 ]
+	[ $((SECONDS - begun)) -lt 4 ] # their time is 5 s
 }
 
 @test "a second run cannot take the socket of a first" {

@@ -12,8 +12,10 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rootless-containers/rootlesskit/v3/pkg/api"
@@ -56,15 +58,22 @@ func backend() Backend {
 // serve starts a server and gives its socket.
 func serve(t *testing.T, home *ctlsock.Home) (path string) {
 	t.Helper()
+	return serveWith(t, backend(), home, ctlsock.MaxClients/2)
+}
+
+// serveWith is serve of a backend, with so many clients that may be waited for.
+func serveWith(t *testing.T, b Backend, home *ctlsock.Home, waiting int) (path string) {
+	t.Helper()
 	path = filepath.Join(t.TempDir(), "api.sock")
 	f, err := ctlsock.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := NewServer(f, backend(), home, slog.New(slog.DiscardHandler))
+	s, err := NewServer(f, b, home, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.listener.Waiting = ctlsock.NewWaiting(waiting)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
@@ -186,7 +195,8 @@ func TestReadRequest(t *testing.T) {
 		{"cut", "GET / HTTP/1.1\r\nHost: x\r\n", request{}, "EOF"},
 		{"body cut", "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nab", request{}, "unexpected EOF"},
 		{"no request", "hello\r\n\r\n", request{}, "malformed request line"},
-		{"absolute", "GET http://x/v1/info HTTP/1.1\r\n\r\n", request{}, "malformed request line"},
+		{"absolute", "GET http://x/v1/info?a=b HTTP/1.1\r\nHost: y\r\n\r\n", request{method: "GET", path: "/v1/info"}, ""},
+		{"another scheme", "GET ftp://x/v1/info HTTP/1.1\r\n\r\n", request{}, "malformed request line"},
 		{"version", "GET / HTTP/2.0\r\n\r\n", request{}, "HTTP/1.1 is spoken here"},
 		{"header", "GET / HTTP/1.1\r\nHost\r\n\r\n", request{}, "malformed header"},
 		{"chunked", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", request{}, "a Content-Length is needed"},
@@ -210,6 +220,26 @@ func TestReadRequest(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTargets compares the path that we find with that of net/http: "" is none.
+func TestTargets(t *testing.T) {
+	for target, want := range map[string]string{
+		"/": "/", "/v1/info": "/v1/info", "/v1/info?a=/b": "/v1/info", "//x/v1": "//x/v1",
+		"http://x/v1/info": "/v1/info", "HTTP://x:80/v1/ports/1?q": "/v1/ports/1", "http://[::1]:80/v1": "/v1",
+		"http://x": "/", "http://x/": "/", "http://x?a=b": "/", "http://x?a=/b": "/", "http://x//v1": "//v1",
+		"http://u@x/http://y/": "/http://y/",
+		"http://":              "", "http:///v1/info": "", "http://?a": "", "http:/v1": "", "http:": "", "https://x/v1/info": "", "v1/info": "", "*": "", "": "",
+	} {
+		path, ok := targetPath(target)
+		if ok != (want != "") || ok && path != want {
+			t.Errorf("%q: path %q, %v, want %q", target, path, ok, want)
+		}
+		theirs, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n")))
+		if ok && (err != nil || "/"+strings.TrimPrefix(theirs.URL.Path, "/") != path) {
+			t.Errorf("%q: path %q, net/http has %+v, %v", target, path, theirs, err)
+		}
 	}
 }
 
@@ -339,6 +369,92 @@ func TestManyClientsAtOnce(t *testing.T) {
 	}
 }
 
+// TestClientsThatHoldNobodyUp: more of them than are served do not delay the next one
+// until their time is over.
+func TestClientsThatHoldNobodyUp(t *testing.T) {
+	for _, tt := range []struct{ name, words string }{
+		{"say nothing", ""},
+		{"send half a header", "GET /v1/info HTTP/1.1\r\nHost"},
+		{"send half a body", "POST /v1/ports HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"},
+		{"stay when they are answered", "GET /v1/info HTTP/1.1\r\n\r\n"},
+		{"stay when they are refused", "garbage\r\n\r\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := serve(t, nil)
+			for range ctlsock.MaxClients + 8 {
+				conn, err := net.Dial("unix", path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				if _, err := io.WriteString(conn, tt.words); err != nil && !errors.Is(err, syscall.EPIPE) {
+					t.Fatal(err)
+				}
+			}
+			begin := time.Now()
+			c, err := client.New(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Info(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if d := time.Since(begin); d > requestTimeout/2 {
+				t.Errorf("served after %v", d)
+			}
+		})
+	}
+}
+
+// TestClientThatDoesNotRead gives way to others that come.
+func TestClientThatDoesNotRead(t *testing.T) {
+	b := backend()
+	b.Info.StateDir = strings.Repeat("x", 1<<20) // more than a socket has room for
+	path := serveWith(t, b, nil, 1)
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	begin := time.Now()
+	for _, err = io.WriteString(conn, "GET /v1/info HTTP/1.1\r\n\r\n"); err == nil; _, err = io.WriteString(conn, "x") {
+		other, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(150 * time.Millisecond)
+		other.Close()
+	}
+	if d := time.Since(begin); !errors.Is(err, syscall.EPIPE) || d > requestTimeout/2 {
+		t.Errorf("ends after %v, %v, want %v", d, err, syscall.EPIPE)
+	}
+}
+
+// TestConnectionsThatStay: clients go on with connections of theirs that may have given
+// way to others, and see nothing of that.
+func TestConnectionsThatStay(t *testing.T) {
+	path := serve(t, nil)
+	var group sync.WaitGroup
+	for n := range ctlsock.MaxClients {
+		group.Go(func() {
+			c, err := client.New(path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.HTTPClient().CloseIdleConnections()
+			for i := range 5 {
+				spec := port.Spec{Proto: "tcp", ParentPort: 1000 + 5*n + i, ChildPort: 80}
+				if _, err := c.PortManager().AddPort(t.Context(), spec); err != nil {
+					t.Errorf("client %d, port %d: %v", n, i, err)
+				}
+				time.Sleep(time.Duration(n*i) * time.Millisecond) // so that the next request comes at any time
+			}
+		})
+	}
+	group.Wait()
+}
+
 func TestOtherNamespacesAreRefused(t *testing.T) {
 	here, errno := sys.OwnNetnsCookie()
 	if errno != 0 {
@@ -359,6 +475,8 @@ func FuzzRequest(f *testing.F) {
 	f.Add([]byte("GET /v1/info HTTP/1.1\r\nHost: rootlesskit\r\n\r\n"))
 	f.Add([]byte("POST /v1/ports HTTP/1.1\r\nContent-Length: 46\r\n\r\n{\"proto\":\"tcp\",\"parentPort\":80,\"childPort\":80}"))
 	f.Add([]byte("HEAD /v1/ports HTTP/1.1\r\n\r\n"))
+	f.Add([]byte("GET http://rootlesskit/v1/info?a HTTP/1.1\r\nHost: rootlesskit\r\n\r\n"))
+	f.Add([]byte("GET HTTP://x?/ HTTP/1.1\r\n\r\n"))
 	f.Add([]byte("DELETE /v1/ports/1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"))
 	f.Add([]byte("POST / HTTP/1.1\r\nContent-Length: 18446744073709551615\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -369,8 +487,8 @@ func FuzzRequest(f *testing.F) {
 			if err != nil {
 				return
 			}
-			if len(req.body) > maxBody || len(req.path) > maxHeader {
-				t.Fatalf("request of %d and %d bytes", len(req.path), len(req.body))
+			if len(req.body) > maxBody || len(req.path) > maxHeader || !strings.HasPrefix(req.path, "/") || strings.Contains(req.path, "?") {
+				t.Fatalf("request of path %q and %d bytes", req.path, len(req.body))
 			}
 			resp := back.answer(&req)
 			if err := resp.writeTo(io.Discard, req.last); err != nil {

@@ -41,22 +41,25 @@ func NewServer(file *os.File, b Backend, home *ctlsock.Home, log *slog.Logger) (
 // Serve accepts clients until ctx ends. It returns when all of them are gone.
 func (s *Server) Serve(ctx context.Context) { s.listener.Serve(ctx, s.log, s.client) }
 
-// client answers the requests of one connection.
+// client answers the requests of one connection. Where others wait, it may have to end
+// between two of them, which HTTP clients are prepared for (RFC 9112 section 9.3).
 func (s *Server) client(conn *net.UnixConn, pid int) {
 	s.log.Debug(fmt.Sprintf("Accepted API client, PID %d", pid))
-	requests := newRequestReader(conn)
+	requests, responses := newRequestReader(conn), s.listener.Waiting.Writer(conn)
 	for {
 		if conn.SetDeadline(time.Now().Add(requestTimeout)) != nil {
 			return
 		}
+		s.listener.Waiting.Enter(conn)
 		req, err := requests.next()
+		s.listener.Waiting.Leave(conn)
 		var wrong *requestError
 		switch {
 		case errors.As(err, &wrong):
 			r := failure(wrong.status, wrong)
 			r.headOnly = req.method == "HEAD"
-			if r.writeTo(conn, true) == nil {
-				linger(conn)
+			if r.writeTo(responses, true) == nil {
+				s.linger(conn)
 			}
 			return
 		case err != nil:
@@ -66,7 +69,7 @@ func (s *Server) client(conn *net.UnixConn, pid int) {
 			return
 		}
 		r := s.backend.answer(&req)
-		if r.writeTo(conn, req.last) != nil || req.last {
+		if r.writeTo(responses, req.last) != nil || req.last {
 			return
 		}
 	}
@@ -75,7 +78,9 @@ func (s *Server) client(conn *net.UnixConn, pid int) {
 // linger lets the client read the last response before the connection ends, which it
 // might only do when it has sent all of its request (RFC 9112 section 9.6). The
 // deadline of the request holds.
-func linger(conn *net.UnixConn) {
+func (s *Server) linger(conn *net.UnixConn) {
+	s.listener.Waiting.Enter(conn)
+	defer s.listener.Waiting.Leave(conn)
 	if conn.CloseWrite() == nil {
 		_, _ = io.CopyN(io.Discard, conn, lingerBytes)
 	}
