@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,33 +27,45 @@ func runHold(args []string) error {
 	if err != nil {
 		return err
 	}
+	return hold(addr, *count, *some, os.Stdin, os.Stdout)
+}
+
+// hold is runHold between in and out.
+func hold(addr string, count int, some bool, in io.Reader, out io.Writer) error {
 	start := time.Now()
-	conns := make([]net.Conn, *count)
-	failed := each(*count, dialers, func(i int) error {
+	conns := make([]net.Conn, count)
+	failed := each(count, dialers, func(i int) error {
 		c, err := connect(addr)
 		if err != nil {
 			return err
 		}
+		if err := exchange(c, "echo\n", uint64(i)); err != nil {
+			c.Close()
+			return err
+		}
 		conns[i] = c
-		return exchange(c, "echo\n", uint64(i))
+		return nil
 	})
-	if failed != nil && !*some {
+	if failed != nil && !some {
 		return fmt.Errorf("open: %w", failed)
 	}
-	fmt.Printf("held %d after %.4f s\n", *count, time.Since(start).Seconds())
-	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
+	conns = slices.DeleteFunc(conns, func(c net.Conn) bool { return c == nil })
+	fmt.Fprintf(out, "held %d after %.4f s\n", len(conns), time.Since(start).Seconds())
+	if _, err := io.Copy(io.Discard, in); err != nil {
 		return err
 	}
-	failed = each(*count, dialers, func(i int) error {
-		if conns[i] == nil {
-			return nil
+	var answered atomic.Int64
+	failed = each(len(conns), dialers, func(i int) error {
+		err := exchange(conns[i], "", ^uint64(i))
+		if err == nil {
+			answered.Add(1)
 		}
-		return exchange(conns[i], "", ^uint64(i))
+		return err
 	})
-	if failed != nil && !*some {
+	if failed != nil && !some {
 		return fmt.Errorf("use again: %w", failed)
 	}
-	fmt.Println("answered", *count)
+	fmt.Fprintln(out, "answered", answered.Load())
 	return nil
 }
 

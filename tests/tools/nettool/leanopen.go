@@ -23,11 +23,7 @@ func runOpen(args []string) error {
 	f := newClient("open")
 	count := f.Int("count", 2000, "connections to hold in the end")
 	atOnce := f.Int("at-once", dialers, "connections on their way at a time")
-	addr, err := f.address(args)
-	if err != nil {
-		return err
-	}
-	to, err := netip.ParseAddrPort(addr)
+	to, err := f.addrPort(args)
 	if err != nil {
 		return err
 	}

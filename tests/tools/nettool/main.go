@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"sort"
 	"time"
@@ -99,4 +100,13 @@ func (c *client) address(args []string) (string, error) {
 		os.Exit(124)
 	})
 	return c.Arg(0), nil
+}
+
+// addrPort is address for those that use plain sockets.
+func (c *client) addrPort(args []string) (netip.AddrPort, error) {
+	addr, err := c.address(args)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	return netip.ParseAddrPort(addr)
 }

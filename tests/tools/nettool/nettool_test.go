@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -107,6 +110,80 @@ func TestLeanClientsAgainstLeanServer(t *testing.T) {
 				t.Errorf("got error %v, want none", err)
 			}
 		})
+	}
+}
+
+// fickle serves all connections but every third, and ends every fourth when waiting ends.
+func fickle(t *testing.T) (addr string, wait io.Reader) {
+	t.Helper()
+	u, l := listenBoth(t)
+	u.Close()
+	t.Cleanup(func() { l.Close() })
+	s := &server{results: make(map[string]chan string)}
+	var leave []net.Conn
+	accepted := make(chan struct{})
+	go func() {
+		defer close(accepted)
+		for i := range 12 {
+			c, err := l.Accept()
+			switch {
+			case err != nil:
+				t.Error(err)
+				return
+			case i%3 == 0:
+				c.Close()
+				continue
+			case i%4 == 1:
+				leave = append(leave, c)
+			}
+			go s.serve(c.(*net.TCPConn))
+		}
+	}()
+	return l.Addr().String(), readerFunc(func([]byte) (int, error) {
+		<-accepted
+		for _, c := range leave {
+			c.Close()
+		}
+		return 0, io.EOF
+	})
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
+
+func TestHold(t *testing.T) {
+	addr, in := startServer(t), strings.NewReader("")
+	for _, some := range []bool{false, true} {
+		var out strings.Builder
+		if err := hold(addr, 12, some, in, &out); err != nil {
+			t.Error(err)
+		}
+		checkHeld(t, out.String(), 12, 12)
+	}
+}
+
+// TestHoldSome counts those only that are held, and that answer.
+func TestHoldSome(t *testing.T) {
+	addr, in := fickle(t)
+	var out strings.Builder
+	if err := hold(addr, 12, true, in, &out); err != nil {
+		t.Error(err)
+	}
+	checkHeld(t, out.String(), 8, 6) // of 1, 2, 4, 5, 7, 8, 10, 11, not 1 and 5
+	addr, in = fickle(t)
+	out.Reset()
+	if err := hold(addr, 12, false, in, &out); err == nil || out.Len() > 0 {
+		t.Errorf("without -some: %q, %v, want an error", &out, err)
+	}
+}
+
+func checkHeld(t *testing.T, out string, held, answered int) {
+	t.Helper()
+	var h, a int
+	var took float64
+	if _, err := fmt.Sscanf(out, "held %d after %g s\nanswered %d\n", &h, &took, &a); err != nil || h != held || a != answered {
+		t.Errorf("prints %q (%v), want %d held and %d answered", out, err, held, answered)
 	}
 }
 

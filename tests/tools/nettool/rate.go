@@ -40,11 +40,7 @@ func runCRR(args []string) error {
 	f := newClient("crr")
 	span := f.Duration("for", 2*time.Second, "measure for this long")
 	clients := f.Int("clients", 1, "so many clients at once, each in a thread of its own")
-	addr, err := f.address(args)
-	if err != nil {
-		return err
-	}
-	to, err := netip.ParseAddrPort(addr)
+	to, err := f.addrPort(args)
 	if err != nil {
 		return err
 	}
