@@ -53,13 +53,20 @@ func TestOutboundIPv6(t *testing.T) {
 	p.expect(pureAck(1, 4))
 }
 
-func TestSynAckIsSentAgainThenReset(t *testing.T) {
+// answered is a peer whose SYN the host has answered: SYN-RECEIVED.
+func answered(t *testing.T) *peer {
+	t.Helper()
 	e := newEnv(t, setup{})
 	l := hostListener(t, "127.0.0.1", 0)
 	p := e.newPeer(portOf(l.Addr()))
 	p.send(seg{flags: syn, wnd: 65535})
 	p.host = accept(t, l)
 	p.await(seg{flags: syn | ack, ack: 1, wnd: 65535})
+	return p
+}
+
+func TestSynAckIsSentAgainThenReset(t *testing.T) {
+	p := answered(t)
 	checkSynRetries(t, p, seg{flags: syn | ack, ack: 1, wnd: 65535}, seg{flags: rst | ack, seq: 1, ack: 1})
 	p.hostGetsEnd(syscall.ECONNRESET)
 	p.expectGone()
@@ -139,16 +146,11 @@ func TestSynReceived(t *testing.T) {
 		{"FIN,ACK", seg{flags: ack | fin, seq: 1, ack: 1, wnd: 9}, []seg{pureAck(1, 2)}, closeWait},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			e := newEnv(t, setup{})
-			l := hostListener(t, "127.0.0.1", 0)
-			p := e.newPeer(portOf(l.Addr()))
-			p.send(seg{flags: syn, wnd: 65535})
-			p.host = accept(t, l)
-			p.await(seg{flags: syn | ack, ack: 1, wnd: 65535})
+			p := answered(t)
 			p.send(tt.in)
 			p.advance(time.Duration(finAckDelay))
 			p.expect(tt.want...)
-			checkState(t, e, tt.state)
+			checkState(t, p.env, tt.state)
 		})
 	}
 }
