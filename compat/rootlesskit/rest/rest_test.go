@@ -435,7 +435,7 @@ func TestClientThatDoesNotRead(t *testing.T) {
 func TestConnectionsThatStay(t *testing.T) {
 	path := serve(t, nil)
 	var group sync.WaitGroup
-	for n := range ctlsock.MaxClients {
+	for n := range ctlsock.MaxClients/2 + 4 {
 		group.Go(func() {
 			c, err := client.New(path)
 			if err != nil {
