@@ -17,7 +17,8 @@ func TestDecideVainOptions(t *testing.T) {
 	}{
 		{"none", "normal", nil, nil},
 		{
-			"IPv6 addresses, IPv4 only", "normal", []func(*Options){only4, func(o *Options) {
+			"IPv6 addresses, IPv4 only", "normal",
+			[]func(*Options){only4, func(o *Options) {
 				o.Address6, o.Gateway6, o.Outbound6, o.OutboundIf6 = ip("fd66::9"), ip("fd66::8"), ip("fd66::2"), "vH"
 				o.DNS, o.SendDNS = addrsOf("9.9.9.9", "fd00::53"), true
 				o.DNSForward6, o.DNSHost6 = ip("fe80::53"), ip("::1")
@@ -27,7 +28,8 @@ func TestDecideVainOptions(t *testing.T) {
 				"--dns-host ::1, --map-host-loopback fd66::7, --map-guest-addr fd66::6: no effect, IPv6 is switched off by --ipv4-only"},
 		},
 		{
-			"IPv4 addresses, IPv6 only", "normal", []func(*Options){only6, func(o *Options) {
+			"IPv4 addresses, IPv6 only", "normal",
+			[]func(*Options){only6, func(o *Options) {
 				o.PrefixLen4, o.OutboundIf4, o.DNSForward4, o.MapGuestAddr4 = 24, "vH", ip("10.0.2.3"), ip("10.0.2.4")
 			}},
 			[]string{"--netmask 24, --outbound-if4 vH, --dns-forward 10.0.2.3, --map-guest-addr 10.0.2.4: " +
@@ -53,18 +55,21 @@ func TestDecideVainOptions(t *testing.T) {
 			nil,
 		},
 		{
-			"what RootlessKit says", "normal", []func(*Options){only4, func(o *Options) {
+			"what RootlessKit says", "normal",
+			[]func(*Options){only4, func(o *Options) {
 				o.Address4, o.PrefixLen4, o.Gateway4, o.DNSForward4 = ip("10.0.2.100"), 24, ip("10.0.2.2"), ip("10.0.2.3")
 			}},
 			nil,
 		},
 		{
-			"IPv6 addresses, no IPv6 in the kernel", "ipv6-disabled", []func(*Options){func(o *Options) { o.Address6 = ip("fd66::9") }},
+			"IPv6 addresses, no IPv6 in the kernel", "ipv6-disabled",
+			[]func(*Options){func(o *Options) { o.Address6 = ip("fd66::9") }},
 			[]string{"--address fd66::9: no effect, IPv6 is disabled in the kernel"},
 		},
 
 		{
-			"own addresses", "normal", []func(*Options){func(o *Options) {
+			"own addresses", "normal",
+			[]func(*Options){func(o *Options) {
 				o.MapHostLoopback4, o.MapGuestAddr6, o.DNSForward4 = ip("10.66.0.2"), ip("fd66::2"), ip("10.66.0.2")
 			}},
 			[]string{
@@ -74,19 +79,23 @@ func TestDecideVainOptions(t *testing.T) {
 			},
 		},
 		{
-			"gateway to itself", "normal", []func(*Options){func(o *Options) { o.Address6, o.Gateway6 = ip("fd66::9"), ip("fd66::9") }},
+			"gateway to itself", "normal",
+			[]func(*Options){func(o *Options) { o.Address6, o.Gateway6 = ip("fd66::9"), ip("fd66::9") }},
 			[]string{"--gateway fd66::9: no effect, the namespace has that address itself"},
 		},
 		{
-			"two meanings of an address", "normal", []func(*Options){func(o *Options) { o.MapGuestAddr4 = ip("10.66.0.1") }},
+			"two meanings of an address", "normal",
+			[]func(*Options){func(o *Options) { o.MapGuestAddr4 = ip("10.66.0.1") }},
 			[]string{"--map-guest-addr 10.66.0.1: no effect, that address leads to the host's loopback: choose another"},
 		},
 		{
-			"one meaning", "normal", []func(*Options){func(o *Options) { o.MapGuestAddr4, o.NoMapGW = ip("10.66.0.1"), true }},
+			"one meaning", "normal",
+			[]func(*Options){func(o *Options) { o.MapGuestAddr4, o.NoMapGW = ip("10.66.0.1"), true }},
 			nil,
 		},
 		{
-			"--dns-host alone", "normal", []func(*Options){func(o *Options) { o.DNSHost4 = ip("1.1.1.1") }},
+			"--dns-host alone", "normal",
+			[]func(*Options){func(o *Options) { o.DNSHost4 = ip("1.1.1.1") }},
 			[]string{"--dns-host 1.1.1.1: no effect, no IPv4 address is forwarded to it: give --dns-forward"},
 		},
 		{
@@ -95,14 +104,16 @@ func TestDecideVainOptions(t *testing.T) {
 			[]string{"--dns-host ::1: no effect, no IPv6 address is forwarded to it: give --dns-forward"},
 		},
 		{
-			"--netmask alone", "normal", []func(*Options){func(o *Options) { o.PrefixLen4 = 16 }},
+			"--netmask alone", "normal",
+			[]func(*Options){func(o *Options) { o.PrefixLen4 = 16 }},
 			[]string{"--netmask 16: no effect on addresses copied from the host, give --address too"},
 		},
 		{"--netmask for DHCP", "normal", []func(*Options){func(o *Options) { o.PrefixLen4, o.ConfigNet = 16, false }}, nil},
 		{"--netmask of a single address", "normal", []func(*Options){func(o *Options) { o.PrefixLen4, o.NoCopyAddrs = 16, true }}, nil},
 		{"--netmask in local mode", "no-uplink", []func(*Options){only4, func(o *Options) { o.PrefixLen4 = 24 }}, nil},
 		{
-			"sources that the host does not have", "normal", []func(*Options){func(o *Options) {
+			"sources that the host does not have", "normal",
+			[]func(*Options){func(o *Options) {
 				o.Outbound4, o.Outbound6, o.OutboundIf4 = ip("10.66.0.9"), ip("fd66::2"), "x0"
 			}},
 			[]string{
@@ -112,18 +123,21 @@ func TestDecideVainOptions(t *testing.T) {
 		},
 		{"loopback source", "normal", []func(*Options){func(o *Options) { o.Outbound4 = ip("127.0.0.2") }}, nil},
 		{
-			"template without addresses", "normal", []func(*Options){only4, func(o *Options) { o.Interface = "lo" }},
+			"template without addresses", "normal",
+			[]func(*Options){only4, func(o *Options) { o.Interface = "lo" }},
 			[]string{"IPv4: interface lo has no address to take, use local mode"},
 		},
 
 		{
-			"nothing sends it", "normal", []func(*Options){func(o *Options) {
+			"nothing sends it", "normal",
+			[]func(*Options){func(o *Options) {
 				o.DNS, o.Search = addrsOf("1.1.1.1"), []string{"a.example"}
 			}},
 			[]string{"--dns: no effect, namespaces are told it only with --dhcp-dns", "--search: no effect, namespaces are told it only with --dhcp-search"},
 		},
 		{
-			"all services are off", "normal", []func(*Options){func(o *Options) {
+			"all services are off", "normal",
+			[]func(*Options){func(o *Options) {
 				o.NoDHCP, o.NoDHCPv6, o.SendDNS, o.SendSearch, o.Hostname, o.FQDN = true, true, true, true, "box", "box.example"
 			}},
 			[]string{
@@ -134,7 +148,8 @@ func TestDecideVainOptions(t *testing.T) {
 			},
 		},
 		{
-			"name for DHCP, IPv6 only", "normal", []func(*Options){only6, func(o *Options) { o.Hostname, o.FQDN = "box", "box.example" }},
+			"name for DHCP, IPv6 only", "normal",
+			[]func(*Options){only6, func(o *Options) { o.Hostname, o.FQDN = "box", "box.example" }},
 			[]string{"--hostname: no effect, DHCP is off"},
 		},
 	}

@@ -182,7 +182,8 @@ var upstreamCIDR = regexp.MustCompile(`^([0-9]+\.[0-9]+\.[0-9]+\.[0-9]+)/([0-9]{
 // FuzzCIDR checks that the form of a network is upstream's, and that every network that
 // is accepted has room for the plan.
 func FuzzCIDR(f *testing.F) {
-	for _, seed := range []string{"10.0.2.0/24", "10.0.2.128/25", "128.0.0.0/1", "10.0.2.0/26", "010.0.2.0/24", "24", "::/0", "10.0.2.0/+1",
+	for _, seed := range []string{
+		"10.0.2.0/24", "10.0.2.128/25", "128.0.0.0/1", "10.0.2.0/26", "010.0.2.0/24", "24", "::/0", "10.0.2.0/+1",
 		"10.0.2/24", "10.0.2.0.0/24", "10..2.0/24", "10.0.2.0/", "10.0.2.0/024", "10.0.2.0/2x", "10.0.2.0/24/8", "300.0.2.0/24\n", "٣.0.2.0/24",
 	} {
 		f.Add(seed)
