@@ -322,7 +322,8 @@ func TestSlowClients(t *testing.T) {
 	if got := ask(t, path, false, `{"execute":"list_hostfwd"}`); !strings.HasPrefix(got, `{"return"`) {
 		t.Errorf("got %q", got)
 	}
-	if d := time.Since(begin); d > requestTimeout/2 {
+	// Who waits for each to use up its time is answered after three times that.
+	if d := time.Since(begin); d > requestTimeout {
 		t.Errorf("answered after %v", d)
 	}
 }
