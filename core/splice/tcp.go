@@ -123,7 +123,11 @@ func (h *TCP) start(i uint32, c *conn) bool {
 		showClient(fd, &c.target)
 	}
 	to := sys.MakeSockAddr(c.target.Addr, c.target.Port, 0)
-	if errno := sys.Connect(fd, &to); errno != 0 && errno != syscall.EINPROGRESS {
+	errno := sys.Connect(fd, &to)
+	if sys.SelfConnected(fd, &to) {
+		errno = syscall.ECONNREFUSED
+	}
+	if errno != 0 && errno != syscall.EINPROGRESS {
 		if !h.askAgain(i, c, errno) {
 			h.abort(i, c)
 		}

@@ -43,12 +43,17 @@ func (h *UDP) tryConnect(i uint32) outcome {
 	}
 	f.fd[toTarget] = int32(fd)
 	prepareUDP(fd)
-	if f.client.AddrPort != f.target.Port { // else it might talk to itself
-		own := sys.MakeSockAddr(unspecified(family), f.client.AddrPort, 0)
-		_ = sys.Bind(fd, &own)
+	own := f.client.AddrPort != f.target.Port // else it might talk to itself
+	if own {
+		addr := sys.MakeSockAddr(unspecified(family), f.client.AddrPort, 0)
+		own = sys.Bind(fd, &addr) == 0
 	}
 	to := sys.MakeSockAddr(f.target.Addr, f.target.Port, 0)
 	if sys.Connect(fd, &to) != 0 {
+		return failedToConnect
+	}
+	if !own && sys.SelfConnected(fd, &to) {
+		h.failed(i, toTarget, syscall.ECONNREFUSED)
 		return failedToConnect
 	}
 	if h.loop.Add(fd, loop.In, h.token(i, toTarget)) != 0 {

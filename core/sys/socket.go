@@ -115,6 +115,14 @@ func LocalAddr(fd int, a *SockAddr) syscall.Errno {
 	return errno
 }
 
+// SelfConnected tells whether fd, which is connected to peer or about to be, is its own
+// peer: so it is when the kernel chooses as its port that of peer, on which nobody
+// listens then. TCP connects such a socket too (RFC 9293 section 3.5, simultaneous open).
+func SelfConnected(fd int, peer *SockAddr) bool {
+	var own SockAddr
+	return LocalAddr(fd, &own) == 0 && own.Netip() == peer.Netip()
+}
+
 // Shutdown closes one or both directions of fd; how is SHUT_RD, SHUT_WR or SHUT_RDWR.
 func Shutdown(fd, how int) syscall.Errno {
 	_, _, errno := syscall.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), uintptr(how), 0)

@@ -36,7 +36,7 @@ func (h *Handler) open(p *packet.Packet, t packet.TCP, key *flow.Key) {
 		return
 	}
 	to := sys.MakeSockAddr(host, key.PeerPort, h.nat.OutboundScope(host))
-	if errno := sys.Connect(fd, &to); errno != 0 && errno != syscall.EINPROGRESS {
+	if errno := connect(fd, &to); errno != 0 {
 		sys.Close(fd)
 		h.refuse(key, t.Seq(), errno)
 		return
@@ -46,6 +46,18 @@ func (h *Handler) open(p *packet.Packet, t packet.TCP, key *flow.Key) {
 	h.guestSYN(i, c, t)
 	h.watch(i, c)
 	h.Stats.OutboundOpened++
+}
+
+// connect begins to connect fd.
+func connect(fd int, to *sys.SockAddr) syscall.Errno {
+	errno := sys.Connect(fd, to)
+	if errno == syscall.EINPROGRESS {
+		errno = 0
+	}
+	if errno == 0 && sys.SelfConnected(fd, to) {
+		return syscall.ECONNREFUSED
+	}
+	return errno
 }
 
 // usable tells whether a connection between these endpoints can exist.

@@ -77,7 +77,7 @@ func (h *Handler) attach(i uint32, t *target, family int) syscall.Errno {
 	if group(t.host) {
 		h.makeOpen(f, family)
 	}
-	h.bind(i, t)
+	own := h.bind(i, t)
 	if f.open {
 		return 0
 	}
@@ -87,7 +87,10 @@ func (h *Handler) attach(i uint32, t *target, family int) syscall.Errno {
 		h.makeOpen(f, family)
 		return 0
 	}
-	if errno == 0 && t.local == t.hostPort && selfConnected(f) {
+	if errno == 0 && (!own || t.local == t.hostPort) && sys.SelfConnected(f.fd, &to) {
+		if t.local == 0 {
+			return syscall.ECONNREFUSED
+		}
 		return h.reopen(i, t, family)
 	}
 	return errno
@@ -100,17 +103,6 @@ func (h *Handler) makeOpen(f *state, family int) {
 	_ = sys.SetInt(f.fd, syscall.SOL_SOCKET, syscall.SO_BROADCAST, 1)
 	_ = sys.SetMulticastAll(f.fd, family, false)
 	_ = sys.SetPktInfo(f.fd, family)
-}
-
-// selfConnected tells whether the socket of f is its own peer, which happens with
-// a port of the host that nobody listens on.
-func selfConnected(f *state) bool {
-	var a sys.SockAddr
-	if errno := sys.LocalAddr(f.fd, &a); errno != 0 {
-		return false
-	}
-	addr, port := a.AddrPort()
-	return port == f.hostPort && packet.Addr(addr) == f.host
 }
 
 // reopen replaces the socket of flow i by one with a port of the kernel's choice.
@@ -131,13 +123,15 @@ func (h *Handler) reopen(i uint32, t *target, family int) syscall.Errno {
 }
 
 // bind binds to the guest's port if it is free, and to what the configuration
-// says about sources.
-func (h *Handler) bind(i uint32, t *target) {
+// says about sources. It tells whether the port is the guest's.
+func (h *Handler) bind(i uint32, t *target) (own bool) {
 	f := &h.flows[i]
 	h.binder.Device(f.fd, t.host)
-	if t.local == 0 || !h.bindPort(i, t) {
+	own = t.local != 0 && h.bindPort(i, t)
+	if !own {
 		h.binder.Addr(f.fd, t.host, t.scope)
 	}
+	return own
 }
 
 // bindPort binds flow i to port t.local and tells whether that worked.
