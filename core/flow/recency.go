@@ -90,14 +90,17 @@ func (r *Recency) Oldest(class int) uint32 {
 	return None
 }
 
-// LeastUseful is the slot to end so that a new flow can have its socket, or None: the
-// oldest that is unanswered, but a quarter is left to these, so that new flows have time
-// to be answered when all others are.
-func (r *Recency) LeastUseful() uint32 {
-	if 3*r.lens[Unanswered] >= r.lens[Answered] {
-		return r.Oldest(Unanswered)
+// LeastUseful is the slot to end so that a new flow can have its socket, or None.
+func (r *Recency) LeastUseful() uint32 { return r.LeastUsefulOf(Unanswered, Answered) }
+
+// LeastUsefulOf is the slot of two classes to end for a new one, or None: the oldest
+// that is unanswered, but a quarter is left to these, so that new flows have time to be
+// answered when all others are.
+func (r *Recency) LeastUsefulOf(unanswered, answered int) uint32 {
+	if 3*r.lens[unanswered] >= r.lens[answered] {
+		return r.Oldest(unanswered)
 	}
-	return r.Oldest(Answered)
+	return r.Oldest(answered)
 }
 
 // Spare is a slot whose socket another protocol may have, as it is unused for a while,

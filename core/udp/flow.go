@@ -84,8 +84,10 @@ func (h *Handler) insertOwn(k *flow.Key) uint32 {
 // flows at will, from made-up sources, so as long as the guest does not answer
 // they take at most half of the table, and none from the guest's own that are in use.
 func (h *Handler) insertStranger(k *flow.Key, now int64) uint32 {
-	crowd := h.uses.Len(strangers) >= max(1, h.table.Cap()/2)
-	if (crowd || h.full()) && !h.recycle(h.uses.Oldest(strangers)) && !h.recycle(h.uses.Oldest(known)) {
+	switch {
+	case h.uses.Len(strangers) >= max(1, h.table.Cap()/2):
+		h.recycle(h.uses.Oldest(strangers))
+	case h.full() && !h.recycle(h.uses.LeastUsefulOf(strangers, known)):
 		h.GiveWay(now)
 	}
 	i := h.insert(k)

@@ -215,6 +215,33 @@ func TestFullTableTakesFromClients(t *testing.T) {
 	}
 }
 
+// TestFullTableLeavesTimeToAnswer: where clients that the guest knows have all of the table,
+// several new ones at once do not take each other's place before the guest can answer.
+func TestFullTableLeavesTimeToAnswer(t *testing.T) {
+	e := newEnv(t, coretest.AllFeatures)
+	e.shrink(8)
+	forward := e.listen("127.0.0.1", netip.Addr{}, 53)
+	asks := func() uint16 {
+		client := hostSocket(t, "127.0.0.1")
+		send(t, client, forward, []byte("query"))
+		e.guestGets(1)
+		return addrOf(client).Port()
+	}
+	answered := func(port uint16) {
+		e.guestSends(coretest.UDP(netip.AddrPortFrom(guest4, 53), netip.AddrPortFrom(gateway4, port), []byte("answer")))
+	}
+	for range 8 {
+		answered(asks())
+	}
+	first, second := asks(), asks()
+	answered(first)
+	answered(second)
+	if e.h.Sockets() != 0 || e.h.uses.Len(known) != 8 {
+		t.Errorf("%d sockets, %d clients, want the answers to leave through the listener: 0 and 8",
+			e.h.Sockets(), e.h.uses.Len(known))
+	}
+}
+
 func TestFullTableRefusesClients(t *testing.T) {
 	e := newEnv(t, coretest.AllFeatures)
 	e.shrink(1)
