@@ -116,7 +116,7 @@ func (p familyPlan) vainAddresses(fo familyOptions) (list []string) {
 		{"--map-guest-addr", fo.mapGuestAddr},
 		{"--dns-forward", fo.dnsForward},
 	} {
-		if v.addr.IsValid() && p.guestHas(v.addr) {
+		if v.addr.IsValid() && p.guestHas(v.addr, fo.configNet) {
 			list = append(list, inVain("the namespace has that address itself", fmt.Sprintf("%s %s", v.option, v.addr)))
 		}
 	}
@@ -127,9 +127,11 @@ func (p familyPlan) vainAddresses(fo familyOptions) (list []string) {
 	return list
 }
 
-// guestHas tells whether the guest has an address by this plan.
-func (p familyPlan) guestHas(a netip.Addr) bool {
-	return a == p.core.Guest || slices.ContainsFunc(p.addrs, func(have rtnl.Addr) bool { return have.Prefix.Addr() == a })
+// guestHas tells whether the guest has an address by this plan: its own, and if the
+// namespace is configured all that are copied.
+func (p familyPlan) guestHas(a netip.Addr, configured bool) bool {
+	copied := func(have rtnl.Addr) bool { return have.Prefix.Addr() == a }
+	return a == p.core.Guest || configured && slices.ContainsFunc(p.addrs, copied)
 }
 
 // has tells whether an interface of the host has an address.

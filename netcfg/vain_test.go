@@ -79,6 +79,13 @@ func TestDecideVainOptions(t *testing.T) {
 			},
 		},
 		{
+			"addresses that are not copied", "host-prefix",
+			[]func(*Options){func(o *Options) {
+				o.ConfigNet, o.MapGuestAddr4 = false, ip("198.51.100.7")
+			}},
+			nil,
+		},
+		{
 			"gateway to itself", "normal",
 			[]func(*Options){func(o *Options) { o.Address6, o.Gateway6 = ip("fd66::9"), ip("fd66::9") }},
 			[]string{"--gateway fd66::9: no effect, the namespace has that address itself"},
