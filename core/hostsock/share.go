@@ -11,6 +11,9 @@ import (
 //	0             80                120    128
 //	|  all flows  |   connections   | kept |
 //
+// Where listeners have left less than 80 parts for connections and all flows together,
+// connections have half of what is left, and all flows the other half.
+//
 // So connections can be made when datagram flows have taken what they may, and those can
 // begin when connections have: what is kept is enough for the own part of each kind.
 const (
@@ -22,6 +25,16 @@ const (
 // part is n parts of the descriptors below l, and at least one. What is above a
 // million counts for nothing: tables of flows are smaller.
 func (l Limit) part(n int) int { return max(1, min(int(l), 1<<20)*n/parts) }
+
+// left is how many descriptors below l are free, listeners being open by now.
+func (l Limit) left() int {
+	fd, errno := l.Check(sys.Placeholder())
+	if errno != 0 {
+		return 0
+	}
+	sys.Close(fd)
+	return int(l) - fd
+}
 
 // Kind is a kind of datagram flows: those of one protocol and path.
 type Kind uint8
@@ -50,8 +63,9 @@ type Share struct {
 // NewShare gives the share of a kind.
 func NewShare(k Kind) Share {
 	l := flowLimit()
+	conns := min(l.part(connParts), l.left()/2)
 	return Share{
-		common: l - Limit(l.part(connParts+keptParts)), all: l,
+		common: l - Limit(conns+l.part(keptParts)), all: l,
 		own: l.part(kinds[k].own), most: l.part(kinds[k].most),
 	}
 }

@@ -65,6 +65,32 @@ func TestShare(t *testing.T) {
 	}
 }
 
+// Listeners, which have the lowest numbers, leave datagram flows more than their own part.
+func TestShareBesideListeners(t *testing.T) {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	low := limit
+	low.Cur = 1024
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit) })
+	const listeners, left = 700, 960 - 700
+	for n := coretest.FirstFree(t); n < listeners; n++ {
+		fd, errno := sys.Placeholder()
+		if errno != 0 {
+			t.Fatal(errno)
+		}
+		t.Cleanup(func() { sys.Close(fd) })
+	}
+	share, flows := NewShare(UDP), &holder{}
+	if n := flows.fill(t, &share); n < left/4 || n > left/2 {
+		t.Errorf("%d flows beside %d listeners, want a quarter to a half of the %d that are left", n, listeners, left)
+	}
+}
+
 // What connections leave is enough for the own parts of all others, and what these
 // leave is enough for connections.
 func TestPartsFit(t *testing.T) {
