@@ -84,7 +84,8 @@ func (s *Share) Socket(h Holder, family, proto int) (fd int, errno syscall.Errno
 	s.MakeRoom(h)
 	fd, errno = s.Limit(h).Check(sys.Socket(family, syscall.SOCK_DGRAM, proto))
 	if (errno == syscall.EMFILE || errno == syscall.ENFILE) && h.Recycle() {
-		fd, errno = s.Limit(h).Check(sys.Socket(family, syscall.SOCK_DGRAM, proto))
+		// In the place of one beyond the common limit, the new one is beyond it as well.
+		fd, errno = s.all.Check(sys.Socket(family, syscall.SOCK_DGRAM, proto))
 	}
 	return fd, errno
 }

@@ -65,6 +65,30 @@ func TestShare(t *testing.T) {
 	}
 }
 
+// Sockets that a kind was given while connections had the common part do not cost it new
+// ones when they are the oldest.
+func TestOldestBeyondCommonPart(t *testing.T) {
+	base := coretest.FirstFree(t)
+	s, flows := &Share{common: Limit(base + 4), all: Limit(base + 8), own: 2, most: 100}, &holder{}
+	var conns [4]int
+	for i := range conns {
+		conns[i], _ = sys.Placeholder()
+	}
+	for range 2 {
+		fd, errno := s.Socket(flows, syscall.AF_INET, 0)
+		if errno != 0 {
+			t.Fatal(errno)
+		}
+		flows.fds = append(flows.fds, fd)
+	}
+	for _, fd := range conns {
+		sys.Close(fd)
+	}
+	if n := flows.fill(t, s); n != 6 {
+		t.Errorf("%d flows, want 2 beyond the common part and 4 in it", n)
+	}
+}
+
 // Listeners, which have the lowest numbers, leave datagram flows more than their own part.
 func TestShareBesideListeners(t *testing.T) {
 	var limit syscall.Rlimit
