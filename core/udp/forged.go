@@ -15,7 +15,9 @@ const loopbackIndex = 1
 func forged(src packet.Addr, c *sys.Control) bool {
 	dst := packet.Addr(c.Dst)
 	switch {
-	case src.IsLoopback(): // from outside with net.ipv4.conf.*.route_localnet
+	// From outside with net.ipv4.conf.*.route_localnet. What a client of the host sends from
+	// there to another address of the host looks the same, and is dropped as well.
+	case src.IsLoopback():
 		return c.IfIndex != loopbackIndex
 	case !dst.IsZero() && src.Is4() != dst.Is4(): // IPv4-mapped in an IPv6 packet
 		return true
