@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -81,6 +82,8 @@ func awaitRoute(t *testing.T, want string) {
 // it.
 func namespace(t *testing.T) (path string, thread *netns.Thread) {
 	t.Helper()
+	runtime.LockOSThread() // a process is killed when the thread ends that has started it (Pdeathsig)
+	t.Cleanup(runtime.UnlockOSThread)
 	c := exec.Command("sleep", "infinity")
 	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	if err := c.Start(); err != nil {

@@ -30,7 +30,11 @@ func TestRunsLeaveNothing(t *testing.T) {
 			ready, quit, ended := make(chan struct{}), make(chan struct{}), make(chan error)
 			go func() { ended <- NewChildDriver(t.Output()).RunChildDriver(parent.OpaqueForChild(), quit, path) }()
 			go func() { ended <- parent.RunParentDriver(ready, quit, nil) }()
-			<-ready
+			select {
+			case <-ready:
+			case err := <-ended:
+				t.Fatalf("a driver ended with %v", err)
+			}
 			if id := p.add(port.Spec{Proto: "tcp", ParentPort: 8080, ChildPort: 80}); id != n+1 {
 				t.Errorf("ID %d, want %d: they go on", id, n+1)
 			}
