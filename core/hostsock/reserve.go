@@ -27,7 +27,7 @@ func flowLimit() Limit { return belowLimit(reserve, reserveShare) }
 // when connections have taken all others (see Share).
 func ConnLimit() Limit {
 	l := flowLimit()
-	return l - Limit(l.part(keptParts))
+	return l - Limit(l.kept(keptParts))
 }
 
 // ListenerLimit is that for a listener asked for while flows have taken all that is

@@ -28,7 +28,7 @@ func TestLimits(t *testing.T) {
 	for _, tt := range []struct {
 		cur                    uint64
 		conns, flows, listener Limit
-	}{{1024, 900, 960, 992}, {512, 420, 448, 480}, {256, 210, 224, 240}} {
+	}{{4096, 3968, 4032, 4064}, {1024, 900, 960, 992}, {512, 420, 448, 480}, {256, 210, 224, 240}} {
 		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: tt.cur, Max: old.Max}); err != nil {
 			t.Fatal(err)
 		}

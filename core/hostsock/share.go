@@ -11,6 +11,8 @@ import (
 //	0             80                120    128
 //	|  all flows  |   connections   | kept |
 //
+// No more than 8 descriptors are kept for each of the 8 parts, whatever the limit.
+//
 // Where listeners have left less than 80 parts for connections and all flows together,
 // connections have half of what is left, and all flows the other half.
 //
@@ -25,6 +27,9 @@ const (
 // part is n parts of the descriptors below l, and at least one. What is above a
 // million counts for nothing: tables of flows are smaller.
 func (l Limit) part(n int) int { return max(1, min(int(l), 1<<20)*n/parts) }
+
+// kept is n parts of what is kept: a few sockets of a kind do, where the limit is high.
+func (l Limit) kept(n int) int { return min(l.part(n), 8*n) }
 
 // left is how many descriptors below l are free, listeners being open by now.
 func (l Limit) left() int {
@@ -65,8 +70,8 @@ func NewShare(k Kind) Share {
 	l := flowLimit()
 	conns := min(l.part(connParts), l.left()/2)
 	return Share{
-		common: l - Limit(conns+l.part(keptParts)), all: l,
-		own: l.part(kinds[k].own), most: l.part(kinds[k].most),
+		common: l - Limit(conns+l.kept(keptParts)), all: l,
+		own: l.kept(kinds[k].own), most: l.part(kinds[k].most),
 	}
 }
 

@@ -101,7 +101,7 @@ full() {
 	local n
 	n=$(descriptors)
 	sleep 0.3
-	[ "$n" -ge $((LIMIT - 80)) ] && [ "$(descriptors)" -eq "$n" ]
+	[ "$n" -ge $((LIMIT - 160)) ] && [ "$(descriptors)" -eq "$n" ]
 }
 
 # works ADDR: a connection past the interface.
