@@ -19,14 +19,14 @@ measures() {
 		done
 	done
 	printf 'cc-%s\n' out-65520 in-65520 out-1500 in-1500
-	printf '%s\n' {udp,rr,crr,crr4}-{out,in}-65520 {tcp,tcp8,udp,rr,crr,crr4}-lo-65520 \
+	printf '%s\n' {udp,rr,rr4,rrgo,crr,crr4}-{out,in}-65520 {tcp,tcp8,udp,rr,rr4,rrgo,crr,crr4}-lo-65520 \
 		tcp-lo-65520-v6 open-in-65520 open-lo-65520 change-in-65520 hold-out-65520 hold-in-65520 rss-load
 }
 
 # runs_of NAME: how many samples per tool.
 runs_of() {
 	case $1 in
-	startup | crr* | open-*) echo $((RUNS * 4)) ;;
+	startup | rr* | crr* | open-*) echo $((RUNS * 4)) ;;
 	rss-* | wakeups | hold-*) echo 1 ;;
 	*) echo "$RUNS" ;;
 	esac
@@ -47,7 +47,9 @@ explain() {
 	tcp8-*) echo "Gbit/s, eight streams" ;;
 	tcp-*) echo "Gbit/s, one stream" ;;
 	udp-*) echo "Gbit/s delivered, 1400-byte datagrams sent as fast as possible" ;;
-	rr-*) echo "one-byte requests answered per second" ;;
+	rr-*) echo "one-byte requests answered per second on one connection; four times as many runs, of a quarter of the time" ;;
+	rr4-*) echo "the same on four connections at once" ;;
+	rrgo-*) echo "that on one connection between programs that use Go's net package, whose scheduler has a large share in it" ;;
 	crr-*) echo "connect, request, answer, close: per second, one client; four times as many runs, of a quarter of the time" ;;
 	crr4-*) echo "the same of four clients at once" ;;
 	p99-change-*) echo "that, 99 % of all changes" ;;
@@ -206,17 +208,16 @@ cpu_ticks() {
 
 retransmissions() { inside "$1" "$2" nstat -asz TcpRetransSegs | awk '$1 == "TcpRetransSegs" { print $2 }'; }
 
-measure_rr() {
-	figure "$1" "$2" from_client "${@:2:3}" "$NETTOOL" rr -timeout 30s -for "${SECONDS_PER_RUN}s" "$(server "${@:2}")"
-}
+measure_rr() { per_second rr "$(lean_server "${@:2}")" "$@"; }
+measure_rr4() { per_second "rr -clients 4" "$(lean_server "${@:2}")" "$@"; }
+measure_rrgo() { per_second "rr -go" "$(server "${@:2}")" "$@"; }
+measure_crr() { per_second crr "$(lean_server "${@:2}")" "$@"; }
+measure_crr4() { per_second "crr -clients 4" "$(lean_server "${@:2}")" "$@"; }
 
-measure_crr() { connections "$@" 1; }
-measure_crr4() { connections "$@" 4; }
-
-# connections NAME TOOL MTU DIRECTION VERSION CLIENTS
-connections() {
-	figure "$1" "$2" from_client "${@:2:3}" "$NETTOOL" crr -timeout 30s -clients "$6" \
-		-for "$((SECONDS_PER_RUN * 250))ms" "$(lean_server "${@:2:4}")"
+# per_second SUBCOMMAND SERVER NAME TOOL MTU DIRECTION VERSION
+per_second() {
+	# shellcheck disable=SC2086 # a subcommand with its flags
+	figure "$3" "$4" from_client "${@:4:3}" "$NETTOOL" $1 -timeout 30s -for "$((SECONDS_PER_RUN * 250))ms" "$2"
 }
 
 measure_udp() { SCALE=1e9 figure "$1" "$2" flood "${@:2}"; }

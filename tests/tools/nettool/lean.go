@@ -9,8 +9,8 @@ import (
 )
 
 // A lean server or client does all its work in one thread with epoll and plain
-// sockets. The rates of connections are measured between such ends: what the Go
-// scheduler and its poller take for a short connection is more than what the
+// sockets. Rates of requests and of connections are measured between such ends: what the Go
+// scheduler and its poller take for a request or a short connection is more than what the
 // compared tools take.
 
 // leanBacklog is how many connections may wait for the lean server: more than a client

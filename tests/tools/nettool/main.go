@@ -30,7 +30,7 @@ type subcommand struct {
 func subcommands() map[string]subcommand {
 	return map[string]subcommand{
 		"serve":      {"ADDR...: answer all protocols below on TCP and UDP", runServe},
-		"serve-lean": {"ADDR...: answer crr and open, on TCP, in one thread", runServeLean},
+		"serve-lean": {"ADDR...: answer rr, crr and open, on TCP, in one thread", runServeLean},
 		"up":         {"[flags] ADDR: send -size bytes, half-close, compare the server's digest", runUp},
 		"down":       {"[flags] ADDR: receive -size bytes, compare the digest sent after them", runDown},
 		"half-close": {"[flags] ADDR: the server closes its direction first, then takes our bytes", runHalfClose},
@@ -39,7 +39,7 @@ func subcommands() map[string]subcommand {
 		"connect":    {"[-udp] ADDR: print ok or the name of the errno", runConnect},
 		"hold":       {"[flags] ADDR: hold -count connections until stdin ends, then use each again", runHold},
 		"open":       {"[flags] ADDR: open and use -count connections, print how many per second", runOpen},
-		"rr":         {"[flags] ADDR: one-byte requests and answers per second on one connection", runRR},
+		"rr":         {"[flags] ADDR: one-byte requests and answers per second on one connection or several", runRR},
 		"crr":        {"[flags] ADDR: connect, request, answer, close per second", runCRR},
 		"udp-echo":   {"[flags] ADDR: send -count datagrams, expect each back once", runUDPEcho},
 		"udp-reply":  {"[flags] ADDR: ask for one datagram of -size bytes", runUDPReply},

@@ -64,6 +64,7 @@ func TestClientsAgainstServer(t *testing.T) {
 		{"peer over UDP", runPeer, []string{"-udp"}},
 		{"connect", runConnect, nil},
 		{"requests", runRR, []string{"-for", "10ms"}},
+		{"requests by the net package", runRR, []string{"-for", "10ms", "-go"}},
 		{"connections", runCRR, []string{"-for", "10ms"}},
 		{"echo datagrams", runUDPEcho, []string{"-count", "100", "-size", "1200"}},
 		{"echo one byte", runUDPEcho, []string{"-count", "3", "-size", "1"}},
@@ -101,6 +102,9 @@ func TestLeanClientsAgainstLeanServer(t *testing.T) {
 		run  func([]string) error
 		args []string
 	}{
+		{"requests", runRR, []string{"-for", "10ms"}},
+		{"requests of several clients", runRR, []string{"-for", "10ms", "-clients", "3"}},
+		{"requests by the net package", runRR, []string{"-for", "10ms", "-go"}},
 		{"connections", runCRR, []string{"-for", "10ms"}},
 		{"connections of several clients", runCRR, []string{"-for", "10ms", "-clients", "3"}},
 		{"open connections", runOpen, []string{"-count", "100", "-at-once", "7"}},

@@ -5,30 +5,74 @@ import (
 	"io"
 	"net/netip"
 	"runtime"
+	"sync"
 	"syscall"
 	"time"
 )
 
 // runRR prints the number of one-byte requests answered per second on one
-// connection.
+// connection, or on several at once. As in runCRR it is blocking calls that ask, as those
+// of netperf's TCP_RR do; with -go it is the net package.
 func runRR(args []string) error {
 	f := newClient("rr")
 	span := f.Duration("for", 2*time.Second, "measure for this long")
-	addr, err := f.address(args)
+	clients := f.Int("clients", 1, "so many connections at once, each in a thread of its own")
+	viaGo := f.Bool("go", false, "by Go's net package, whose scheduler has a large share then")
+	to, err := f.addrPort(args)
 	if err != nil {
 		return err
 	}
+	return printRate(*clients, *span, func() (*asker, error) {
+		if *viaGo {
+			return askByNet(to.String())
+		}
+		return askBlocking(to)
+	})
+}
+
+// asker is a client that is ready to ask.
+type asker struct {
+	ask   func() error
+	close func()
+}
+
+func askByNet(addr string) (*asker, error) {
 	c, err := dial(addr, "echo")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer c.Close()
-	perSecond, err := rate(*span, func() error { return ping(c) })
+	return &asker{func() error { return ping(c) }, func() { c.Close() }}, nil
+}
+
+func askBlocking(to netip.AddrPort) (*asker, error) {
+	runtime.LockOSThread()
+	family, sa := sockaddr(to)
+	fd, err := syscall.Socket(family, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	fmt.Printf("%.0f\n", perSecond)
-	return nil
+	c := plainSocket(fd)
+	if err = syscall.Connect(fd, sa); err == nil {
+		_, err = c.Write([]byte("echo\n"))
+	}
+	if err != nil {
+		syscall.Close(fd)
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	return &asker{func() error { return ping(c) }, func() { syscall.Close(fd) }}, nil
+}
+
+// plainSocket is a blocking socket.
+type plainSocket int
+
+func (s plainSocket) Write(b []byte) (int, error) { return syscall.Write(int(s), b) }
+
+func (s plainSocket) Read(b []byte) (int, error) {
+	n, err := syscall.Read(int(s), b)
+	if n == 0 && err == nil {
+		err = io.EOF
+	}
+	return max(n, 0), err
 }
 
 // runCRR prints the number of complete connections per second: connect, one
@@ -44,11 +88,28 @@ func runCRR(args []string) error {
 	if err != nil {
 		return err
 	}
-	rates := make([]float64, *clients)
-	failed := each(*clients, *clients, func(i int) (err error) {
+	return printRate(*clients, *span, func() (*asker, error) {
 		runtime.LockOSThread()
 		family, sa := sockaddr(to)
-		rates[i], err = rate(*span, func() error { return connectRequestClose(family, sa) })
+		return &asker{func() error { return connectRequestClose(family, sa) }, func() {}}, nil
+	})
+}
+
+// printRate prints how often per second so many clients together ask, from when all
+// are ready: one that connects late would else ask while others have ended.
+func printRate(clients int, span time.Duration, connect func() (*asker, error)) error {
+	var ready sync.WaitGroup
+	ready.Add(clients)
+	rates := make([]float64, clients)
+	failed := each(clients, clients, func(i int) error {
+		c, err := connect()
+		ready.Done()
+		if err != nil {
+			return err
+		}
+		defer c.close()
+		ready.Wait()
+		rates[i], err = rate(span, c.ask)
 		return err
 	})
 	if failed != nil {
