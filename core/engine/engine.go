@@ -104,6 +104,7 @@ func New(o Options) (*Engine, error) {
 		done: make(chan struct{}),
 	}
 	e.tap.queue, _ = o.Device.(tap.Queue)
+	e.tap.probe = e.probe
 	e.link = tap.NewLink(o.Device, packet.MAC(o.Config.OurMAC), packet.MAC(o.Config.GuestMAC))
 	slots := sys.Slab[byte](e, batchLen*slotStride)
 	for i := range e.slots {
@@ -192,12 +193,14 @@ func (e *Engine) Run() error {
 // turn is one round of the loop: wait, dispatch, timers, and the work that
 // connections put off so that others got their turn.
 func (e *Engine) turn() error {
+	e.expectAnswer()
 	events, err := e.loop.Wait(e.deadline())
 	if err != nil {
 		return err
 	}
 	now, more := e.loop.Now(), e.tap.more
 	e.drain.heard = false
+	e.fromProbe(now)
 	for _, ev := range events {
 		if err := e.dispatch(ev, now); err != nil {
 			return err

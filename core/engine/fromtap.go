@@ -13,6 +13,10 @@ import (
 // timers get their share.
 const tapBatches = 4
 
+// probeBelow is how many bytes of frames, sent in one turn, may still make a request of few
+// packets, to which the guest's answer is what comes next.
+const probeBelow = 4 << 10
+
 // tapToken marks events of the tap.
 var tapToken = loop.MakeToken(loop.KindTap, 0, 0)
 
@@ -24,6 +28,14 @@ type tapState struct {
 	more bool
 	// full: the queue waits for an event that the device takes more.
 	full bool
+
+	// sent is what the counter of bytes to the guest said before this turn.
+	sent uint64
+	// probe is Engine.probe; probed: it has read a frame into the first slot, with drop as
+	// the link says.
+	probe  func() bool
+	probed bool
+	drop   packet.Drop
 }
 
 // tapEvent handles an event of the tap.
@@ -65,6 +77,35 @@ func (e *Engine) answers(n int, now int64) error {
 	return nil
 }
 
+// expectAnswer has the loop try the tap itself while it polls, after a turn that sent the
+// guest little. Where more goes on, the tap is better read in batches; and with a device
+// that collects frames, what else it has would have no event.
+func (e *Engine) expectAnswer() {
+	t, sent := &e.tap, e.link.Stats.ToGuestBytes
+	if n := sent - t.sent; n > 0 && n < probeBelow && t.queue == nil {
+		e.loop.Probe(t.probe)
+	}
+	t.sent = sent
+}
+
+// probe reads one frame for the next turn, and tells whether there was one. Of errors,
+// and of what else waits, the tap has an event.
+func (e *Engine) probe() bool {
+	drop, errno := e.link.Recv(e.slots[0], &e.packets[0])
+	e.tap.probed, e.tap.drop = errno == 0, drop
+	return e.tap.probed
+}
+
+// fromProbe handles the frame that probe read, if it has read one.
+func (e *Engine) fromProbe(now int64) {
+	if e.tap.probed {
+		e.tap.probed = false
+		e.drain.heard = true
+		e.frame(0, e.tap.drop, now)
+		e.flush(now)
+	}
+}
+
 // flushTap passes on what was sent to a device that collects it.
 func (e *Engine) flushTap() {
 	t := &e.tap
@@ -90,22 +131,24 @@ func (e *Engine) tapReady(now int64) {
 func (e *Engine) readBatch(n int, now int64) syscall.Errno {
 	start := e.link.Stats.FromGuestBytes
 	for i := range n {
-		p := &e.packets[i]
-		drop, errno := e.link.Recv(e.slots[i], p)
+		drop, errno := e.link.Recv(e.slots[i], &e.packets[i])
 		if errno != 0 {
 			return errno
 		}
-		switch {
-		case drop == packet.DropNone:
-			e.packet(p, now)
-		case drop == packet.DropFragment && e.reasm.FromTap(p, e.slots[i], now):
-			e.packet(p, now)
-		}
+		e.frame(i, drop, now)
 		if e.link.Stats.FromGuestBytes-start >= batchBytes {
 			break
 		}
 	}
 	return 0
+}
+
+// frame handles what the link read into slot i.
+func (e *Engine) frame(i int, drop packet.Drop, now int64) {
+	p := &e.packets[i]
+	if drop == packet.DropNone || drop == packet.DropFragment && e.reasm.FromTap(p, e.slots[i], now) {
+		e.packet(p, now)
+	}
 }
 
 // tapError tells errors that pass from the end of the link. EIO is a link that

@@ -50,6 +50,7 @@ type Loop struct {
 	trust        int // in polling before sleeping; negative: shunned; see await
 	late         int // events that polling just missed, weighted
 	unhurried    bool
+	probe        func() bool // of the next Wait; nil: none
 
 	mu     sync.Mutex // guards the fields below
 	inbox  []func()
@@ -115,6 +116,7 @@ func (l *Loop) Wait(deadline int64) ([]Event, error) {
 		timeout = max(0, time.Duration(deadline)-time.Since(l.start))
 	}
 	n, errno := l.await(timeout)
+	l.probe = nil
 	if errno != 0 {
 		return nil, fmt.Errorf("wait for events: %w", errno)
 	}

@@ -12,6 +12,8 @@ const (
 	// sleeping and being woken costs more than this on a virtual machine (make
 	// bench, rr).
 	pollFor = 100 * time.Microsecond
+	// looks is how often it looks then before it yields, which takes as long as two looks.
+	looks = 8
 	// soon is a wait, the cost of sleeping included, that polling would have
 	// shortened.
 	soon = 2 * pollFor
@@ -47,8 +49,8 @@ func (l *Loop) await(timeout time.Duration) (int, syscall.Errno) {
 	}
 	for l.trust > 0 && waited < pollFor && (timeout < 0 || waited < timeout) {
 		sys.Yield()
-		n, errno := sys.EpollWait(l.epfd, l.raw[:], 0)
-		before, found := waited, n != 0 || errno != 0
+		n, errno, found := l.look()
+		before := waited
 		waited = time.Since(l.start) - start
 		l.looked(found, waited-before)
 		if found {
@@ -67,6 +69,25 @@ func (l *Loop) await(timeout time.Duration) (int, syscall.Errno) {
 	return n, errno
 }
 
+// look looks for events a few times, and lets the probe look if there is one.
+func (l *Loop) look() (n int, errno syscall.Errno, found bool) {
+	for i := range looks {
+		if i%2 == 1 && l.probe != nil && l.probe() {
+			return 0, 0, true
+		}
+		n, errno = sys.EpollWait(l.epfd, l.raw[:], 0)
+		if n != 0 || errno != 0 {
+			return n, errno, true
+		}
+	}
+	return 0, 0, false
+}
+
+// Probe has the next Wait, should it poll, also call f between its looks: whoever expects
+// the next event from one descriptor can try that, and is spared a system call when it
+// comes. When f tells that it did, Wait returns without events.
+func (l *Loop) Probe(f func() bool) { l.probe = f }
+
 // Unhurried has the next Wait sleep at once: what was handled in this turn is better
 // handled in larger portions than sooner.
 func (l *Loop) Unhurried() { l.unhurried = true }
@@ -81,7 +102,7 @@ func (l *Loop) learn(paid bool) {
 	}
 }
 
-// looked notes a look for events while polling, which took the time took. What it
+// looked notes a round of looks for events while polling, which took the time took. What it
 // found after others had the processor for long would have come sooner asleep: who
 // wakes up is served first, who yields comes last.
 func (l *Loop) looked(found bool, took time.Duration) {

@@ -59,3 +59,38 @@ func TestPollingIsTriedAgain(t *testing.T) {
 		t.Errorf("trust %d, want 1", l.trust)
 	}
 }
+
+// A probe is asked between looks of the next Wait, if that polls; an event that is there
+// already comes first.
+func TestProbe(t *testing.T) {
+	for _, tt := range []struct {
+		name                      string
+		trust                     int
+		pending                   bool // an event
+		wantCalls, wantEvents     int
+		wantNextCalls, wantNextEv int // of the Wait after that, for an event
+	}{
+		{"finds something when asked again", maxTrust, false, 2, 0, 2, 1},
+		{"an event is there", maxTrust, true, 0, 1, 0, 1},
+		{"no polling", 0, true, 0, 1, 0, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l, _, w := watched(t, In)
+			l.trust = tt.trust
+			if tt.pending {
+				write(t, w, "x")
+			}
+			calls := 0
+			l.Probe(func() bool { calls++; return calls == 2 })
+			events, err := l.Wait(NoDeadline)
+			if err != nil || calls != tt.wantCalls || len(events) != tt.wantEvents {
+				t.Errorf("%d events, %v, asked %d times, want %d and %d", len(events), err, calls, tt.wantEvents, tt.wantCalls)
+			}
+			write(t, w, "x")
+			events, err = l.Wait(NoDeadline)
+			if err != nil || calls != tt.wantNextCalls || len(events) != tt.wantNextEv {
+				t.Errorf("then %d events, %v, asked %d times, want %d and %d", len(events), err, calls, tt.wantNextEv, tt.wantNextCalls)
+			}
+		})
+	}
+}
