@@ -200,7 +200,9 @@ func (e *Engine) turn() error {
 	}
 	now, more := e.loop.Now(), e.tap.more
 	e.drain.heard = false
-	e.fromProbe(now)
+	if err := e.fromProbe(now); err != nil {
+		return err
+	}
 	for _, ev := range events {
 		if err := e.dispatch(ev, now); err != nil {
 			return err

@@ -31,11 +31,12 @@ type tapState struct {
 
 	// sent is what the counter of bytes to the guest said before this turn.
 	sent uint64
-	// probe is Engine.probe; probed: it has read a frame into the first slot, with drop as
-	// the link says.
+	// probe is Engine.probe; probed: it has read a frame into the first slot, or an error,
+	// with drop and errno as the link says.
 	probe  func() bool
 	probed bool
 	drop   packet.Drop
+	errno  syscall.Errno
 }
 
 // tapEvent handles an event of the tap.
@@ -88,22 +89,29 @@ func (e *Engine) expectAnswer() {
 	t.sent = sent
 }
 
-// probe reads one frame for the next turn, and tells whether there was one. Of errors,
-// and of what else waits, the tap has an event.
+// probe reads one frame for the next turn, and tells whether there was one, or an error.
+// What else waits is left to the tap's own event.
 func (e *Engine) probe() bool {
-	drop, errno := e.link.Recv(e.slots[0], &e.packets[0])
-	e.tap.probed, e.tap.drop = errno == 0, drop
-	return e.tap.probed
+	t := &e.tap
+	t.drop, t.errno = e.link.Recv(e.slots[0], &e.packets[0])
+	t.probed = t.errno != syscall.EAGAIN
+	return t.probed
 }
 
-// fromProbe handles the frame that probe read, if it has read one.
-func (e *Engine) fromProbe(now int64) {
-	if e.tap.probed {
-		e.tap.probed = false
-		e.drain.heard = true
-		e.frame(0, e.tap.drop, now)
-		e.flush(now)
+// fromProbe handles what probe has read, if it has.
+func (e *Engine) fromProbe(now int64) error {
+	t := &e.tap
+	if !t.probed {
+		return nil
 	}
+	t.probed = false
+	if t.errno != 0 {
+		return tapError(t.errno, 0)
+	}
+	e.drain.heard = true
+	e.frame(0, t.drop, now)
+	e.flush(now)
+	return nil
 }
 
 // flushTap passes on what was sent to a device that collects it.

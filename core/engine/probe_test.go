@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"errors"
 	"net/netip"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,23 +19,52 @@ func TestProbedFrameComesFirst(t *testing.T) {
 	if f.probe() {
 		t.Error("probe tells of a frame before there was one")
 	}
-	want := []string{"first", "second"}
-	for _, s := range want {
+	inject := func(s string) {
 		f.dev.Inject(coretest.UDP(netip.AddrPortFrom(fam.Guest, 4000), service, []byte(s)))
 	}
+	inject("first")
+	inject("second")
 	if !f.probe() || f.dev.Waiting() != 1 {
 		t.Fatalf("%d frames wait after probe, want 1 of 2", f.dev.Waiting())
 	}
 	f.until("end of frames", func() bool { return f.dev.Waiting() == 0 })
+	inject("third")
+	f.until("end of frames", func() bool { return f.dev.Waiting() == 0 })
 	b := make([]byte, 16)
-	for _, s := range want {
-		if n, _, err := c.ReadFromUDPAddrPort(b); err != nil || string(b[:n]) != s {
-			t.Errorf("host got %q, %v, want %q", b[:n], err, s)
+	for _, want := range []string{"first", "second", "third"} {
+		if n, _, err := c.ReadFromUDPAddrPort(b); err != nil || string(b[:n]) != want {
+			t.Errorf("host got %q, %v, want %q", b[:n], err, want)
 		}
 	}
-	_ = c.SetReadDeadline(time.Now())
-	if n, _, err := c.ReadFromUDPAddrPort(b); err == nil {
-		t.Errorf("host got %q as well", b[:n])
+}
+
+// failing is a device whose reads fail.
+type failing struct {
+	tap.Device
+	errno syscall.Errno
+}
+
+func (f failing) Recv([]byte) (int, syscall.Errno) { return 0, f.errno }
+
+func TestErrorsOfProbe(t *testing.T) {
+	for _, tt := range []struct {
+		errno        syscall.Errno
+		probed, ends bool
+	}{
+		{syscall.EAGAIN, false, false},
+		{syscall.EIO, true, false}, // the link is down
+		{syscall.EBADFD, true, true},
+	} {
+		t.Run(tt.errno.Error(), func(t *testing.T) {
+			e := newEngine(t, testConfig(), failing{coretest.NewMemTap(t, coretest.AllFeatures), tt.errno})
+			if got := e.probe(); got != tt.probed {
+				t.Errorf("probe gives %v, want %v", got, tt.probed)
+			}
+			e.loop.Post(func() {})
+			if err := e.turn(); errors.Is(err, ErrTap) != tt.ends {
+				t.Errorf("turn gives %v, want an end: %v", err, tt.ends)
+			}
+		})
 	}
 }
 
@@ -52,41 +83,59 @@ func TestProbeAfterLittle(t *testing.T) {
 		{"a queue", 60, true, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFixture(t, testConfig(), coretest.AllFeatures)
-			if tt.queue {
-				f.tap.queue = collector{}
+			asked, again := 0, 0
+			for try := 0; try < 20 && asked == 0; try++ { // it does not poll where others had the processor
+				asked, again = askedAfter(t, tt.sent, tt.queue)
 			}
-			asked := false
-			for try := 0; try < 50 && !asked; try++ { // where others had the processor, it does not poll
-				f.tap.probe = nil
-				f.quickTurns(5)
-				f.tap.probe = func() bool { asked = true; return false }
-				f.link.Stats.ToGuestBytes += tt.sent
-				f.expectAnswer()
-				f.wait(time.Millisecond)
+			if (asked > 0) != tt.want {
+				t.Errorf("tap tried %d times, want it: %v", asked, tt.want)
 			}
-			if asked != tt.want {
-				t.Errorf("tap tried: %v, want %v", asked, tt.want)
+			if again > 0 {
+				t.Errorf("tap tried %d times after a turn that sent nothing", again)
 			}
 		})
 	}
 }
 
-// quickTurns lets the loop wait for n events that are there already: it polls from then on.
-func (f *fixture) quickTurns(n int) {
-	for range n {
-		f.loop.Post(func() {})
-		f.wait(time.Second)
-		f.loop.RunInbox()
+// askedAfter counts how often an engine that polls tries the tap after a turn that sent so
+// many bytes, and after the turns that follow.
+func askedAfter(t *testing.T, sent uint64, queue bool) (asked, again int) {
+	t.Helper()
+	f := newFixture(t, testConfig(), coretest.AllFeatures)
+	if f.tap.probe == nil {
+		t.Fatal("an engine has no probe")
 	}
+	count := &asked
+	f.tap.probe = func() bool { *count++; return false }
+	if queue {
+		f.tap.queue = collector{f.dev}
+	}
+	f.quickTurn()
+	f.link.Stats.ToGuestBytes += sent
+	f.slowTurn()
+	count = &again
+	f.quickTurn()
+	f.slowTurn()
+	return asked, again
 }
 
-func (f *fixture) wait(d time.Duration) {
-	f.t.Helper()
-	if _, err := f.loop.Wait(f.loop.Now() + int64(d)); err != nil {
+// quickTurn is one for which an event is there already: the loop polls in the next.
+func (f *fixture) quickTurn() {
+	f.loop.Post(func() {})
+	if err := f.turn(); err != nil {
 		f.t.Fatal(err)
 	}
 }
 
-// collector is a device that collects frames.
-type collector struct{ tap.Queue }
+// slowTurn is one whose event comes after polling has ended.
+func (f *fixture) slowTurn() {
+	time.AfterFunc(time.Millisecond, func() { f.loop.Post(func() {}) })
+	if err := f.turn(); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// collector is a device that collects frames, of which it has none.
+type collector struct{ tap.Device }
+
+func (collector) Flush() bool { return false }

@@ -12,7 +12,7 @@ const (
 	// sleeping and being woken costs more than this on a virtual machine (make
 	// bench, rr).
 	pollFor = 100 * time.Microsecond
-	// looks is how often it looks then before it yields, which takes as long as two looks.
+	// looks is how often it looks between yields, each of which takes as long as two looks.
 	looks = 8
 	// soon is a wait, the cost of sleeping included, that polling would have
 	// shortened.
@@ -26,14 +26,14 @@ const (
 	lateWeight = 3
 	lateLimit  = 40
 	shun       = 1000
-	// stolen is a look that took too long: another process ran in it, for all of the
+	// stolen is a round, of yielding and looks, that took too long: another process ran in it, for all of the
 	// time that the kernel gives it, as likely as not.
 	stolen       = 500 * time.Microsecond
 	stolenWeight = 13
 )
 
 // await waits for events like sys.EpollWait, but polls for a moment first while
-// events keep coming soon after each other. Between looks it yields, so that whoever
+// events keep coming soon after each other. Every few looks it yields, so that whoever
 // makes the next event gets the processor. After a few waits that were longer it
 // no longer polls: an idle run, or one with an event now and then, only sleeps. Nor
 // does it where processors are scarce: whoever is to make the next event needs
@@ -120,7 +120,7 @@ func (l *Loop) inTime() {
 	l.late = max(l.late-1, 0)
 }
 
-// cameLate notes an event that came soon, but only after polling had ended, or a look
+// cameLate notes an event that came soon, but only after polling had ended, or a round
 // that others ran in, each by its weight.
 func (l *Loop) cameLate(weight int) {
 	if l.late += weight; l.late > lateLimit {

@@ -49,7 +49,7 @@ explain() {
 	udp-*) echo "Gbit/s delivered, 1400-byte datagrams sent as fast as possible" ;;
 	rr-*) echo "one-byte requests answered per second on one connection; four times as many runs, of a quarter of the time" ;;
 	rr4-*) echo "the same on four connections at once" ;;
-	rrgo-*) echo "that on one connection between programs that use Go's net package, whose scheduler has a large share in it" ;;
+	rrgo-*) echo "rr between programs that use Go's net package, whose scheduler has a large share in it" ;;
 	crr-*) echo "connect, request, answer, close: per second, one client; four times as many runs, of a quarter of the time" ;;
 	crr4-*) echo "the same of four clients at once" ;;
 	p99-change-*) echo "that, 99 % of all changes" ;;

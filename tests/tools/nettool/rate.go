@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -16,19 +17,30 @@ import (
 func runRR(args []string) error {
 	f := newClient("rr")
 	span := f.Duration("for", 2*time.Second, "measure for this long")
-	clients := f.Int("clients", 1, "so many connections at once, each in a thread of its own")
+	clients := f.Int("clients", 1, "so many connections at once")
 	viaGo := f.Bool("go", false, "by Go's net package, whose scheduler has a large share then")
 	to, err := f.addrPort(args)
 	if err != nil {
 		return err
 	}
+	connect := func() (io.ReadWriteCloser, error) { return connectBlocking(to) }
+	if *viaGo {
+		connect = func() (io.ReadWriteCloser, error) { return dial(to.String(), "echo") }
+	} else {
+		ownThreads(*clients)
+	}
 	return printRate(*clients, *span, func() (*asker, error) {
-		if *viaGo {
-			return askByNet(to.String())
+		c, err := connect()
+		if err != nil {
+			return nil, err
 		}
-		return askBlocking(to)
+		return &asker{func() error { return ping(c) }, func() { c.Close() }}, ping(c)
 	})
 }
+
+// ownThreads lets so many locked threads make blocking calls without waiting for the Go
+// scheduler after each.
+func ownThreads(n int) { runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), n+1)) }
 
 // asker is a client that is ready to ask.
 type asker struct {
@@ -36,30 +48,24 @@ type asker struct {
 	close func()
 }
 
-func askByNet(addr string) (*asker, error) {
-	c, err := dial(addr, "echo")
-	if err != nil {
-		return nil, err
-	}
-	return &asker{func() error { return ping(c) }, func() { c.Close() }}, nil
-}
-
-func askBlocking(to netip.AddrPort) (*asker, error) {
+// connectBlocking connects a plain socket to an echo server, for a thread of its own.
+func connectBlocking(to netip.AddrPort) (plainSocket, error) {
 	runtime.LockOSThread()
 	family, sa := sockaddr(to)
 	fd, err := syscall.Socket(family, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return -1, err
 	}
+	_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1) // as the net package does
 	c := plainSocket(fd)
 	if err = syscall.Connect(fd, sa); err == nil {
 		_, err = c.Write([]byte("echo\n"))
 	}
 	if err != nil {
-		syscall.Close(fd)
-		return nil, fmt.Errorf("connect: %w", err)
+		c.Close()
+		return -1, fmt.Errorf("connect: %w", err)
 	}
-	return &asker{func() error { return ping(c) }, func() { syscall.Close(fd) }}, nil
+	return c, nil
 }
 
 // plainSocket is a blocking socket.
@@ -75,6 +81,8 @@ func (s plainSocket) Read(b []byte) (int, error) {
 	return max(n, 0), err
 }
 
+func (s plainSocket) Close() error { return syscall.Close(int(s)) }
+
 // runCRR prints the number of complete connections per second: connect, one
 // request, one answer, close. The server closes first, so that TIME-WAIT (RFC
 // 9293 section 3.6.1) holds its side: the client's ports would run out. Blocking
@@ -88,6 +96,7 @@ func runCRR(args []string) error {
 	if err != nil {
 		return err
 	}
+	ownThreads(*clients)
 	return printRate(*clients, *span, func() (*asker, error) {
 		runtime.LockOSThread()
 		family, sa := sockaddr(to)
@@ -104,10 +113,12 @@ func printRate(clients int, span time.Duration, connect func() (*asker, error)) 
 	failed := each(clients, clients, func(i int) error {
 		c, err := connect()
 		ready.Done()
+		if c != nil {
+			defer c.close()
+		}
 		if err != nil {
 			return err
 		}
-		defer c.close()
 		ready.Wait()
 		rates[i], err = rate(span, c.ask)
 		return err
@@ -160,13 +171,23 @@ func connectRequestClose(family int, to syscall.Sockaddr) error {
 	return nil
 }
 
+// lastAsked is what the clients of ping have sent last: another byte each time.
+var lastAsked atomic.Uint32
+
+// ping sends a byte and takes it back.
 func ping(c io.ReadWriter) error {
-	var b [1]byte
+	asked := byte(lastAsked.Add(1))
+	b := [1]byte{asked}
 	if _, err := c.Write(b[:]); err != nil {
 		return err
 	}
-	_, err := io.ReadFull(c, b[:])
-	return err
+	if _, err := io.ReadFull(c, b[:]); err != nil {
+		return err
+	}
+	if b[0] != asked {
+		return fmt.Errorf("answer is %#x, want %#x", b[0], asked)
+	}
+	return nil
 }
 
 // rate repeats work for the span and returns how often per second it ran.
