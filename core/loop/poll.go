@@ -69,21 +69,24 @@ func (l *Loop) await(timeout time.Duration) (int, syscall.Errno) {
 	return n, errno
 }
 
-// look looks for events a few times, and lets the probe look if there is one.
+// look looks for events a few times. Where there is a probe, only the first look is for any
+// event, and the others are its own.
 func (l *Loop) look() (n int, errno syscall.Errno, found bool) {
 	for i := range looks {
-		if i%2 == 1 && l.probe != nil && l.probe() {
-			return 0, 0, true
+		if i > 0 && l.probe != nil {
+			found = l.probe()
+		} else {
+			n, errno = sys.EpollWait(l.epfd, l.raw[:], 0)
+			found = n != 0 || errno != 0
 		}
-		n, errno = sys.EpollWait(l.epfd, l.raw[:], 0)
-		if n != 0 || errno != 0 {
+		if found {
 			return n, errno, true
 		}
 	}
 	return 0, 0, false
 }
 
-// Probe has the next Wait, should it poll, also call f between its looks: whoever expects
+// Probe has the next Wait, should it poll, also call f, at most of its looks: whoever expects
 // the next event from one descriptor can try that, and is spared a system call when it
 // comes. When f tells that it did, Wait returns without events.
 func (l *Loop) Probe(f func() bool) { l.probe = f }

@@ -69,11 +69,13 @@ func TestProbe(t *testing.T) {
 		name                  string
 		trust                 int
 		pending               bool // an event
+		finds, comes          int  // at which call the probe finds something, or an event comes
 		wantCalls, wantEvents int
 	}{
-		{"finds something when asked again", maxTrust, false, 2, 0},
-		{"an event is there", maxTrust, true, 0, 1},
-		{"no polling", 0, true, 0, 1},
+		{"finds something when asked again", maxTrust, false, 2, 0, 2, 0},
+		{"an event is there", maxTrust, true, 2, 0, 0, 1},
+		{"an event comes meanwhile", maxTrust, false, 0, 1, looks - 1, 1},
+		{"no polling", 0, true, 2, 0, 0, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l, r, w := watched(t, In)
@@ -82,7 +84,12 @@ func TestProbe(t *testing.T) {
 			}
 			calls := 0
 			l.trust = tt.trust
-			l.Probe(func() bool { calls++; return calls == 2 })
+			l.Probe(func() bool {
+				if calls++; calls == tt.comes {
+					write(t, w, "x")
+				}
+				return calls == tt.finds
+			})
 			events, err := l.Wait(int64(time.Minute))
 			if err != nil || calls != tt.wantCalls || len(events) != tt.wantEvents {
 				t.Errorf("%d events, %v, asked %d times, want %d and %d", len(events), err, calls, tt.wantEvents, tt.wantCalls)

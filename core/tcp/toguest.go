@@ -293,7 +293,8 @@ func lazyDiscard() uint32 {
 	return discardLazily
 }
 
-// discardDue tells whether acknowledged bytes are to be taken off the host socket.
+// discardDue tells whether acknowledged bytes are to be taken off the host socket. What can
+// wait does so until the guest need not wait for it: for a turn with nothing to send.
 func (h *Handler) discardDue(c *conn) bool {
 	if c.acked == 0 {
 		return false
@@ -302,7 +303,7 @@ func (h *Handler) discardDue(c *conn) bool {
 	if c.discardAt == 0 && c.acked > h.lazyLen {
 		c.discardAt = h.now + discardWithin
 	}
-	return c.acked >= discardLen || c.deferred >= discardRuns || c.sndUna != c.sndMax ||
+	return c.acked >= discardLen || c.deferred >= discardRuns && !c.has(readable) || c.sndUna != c.sndMax ||
 		h.skipLen > 0 || c.has(bulk|urgent|hostEOF)
 }
 

@@ -248,6 +248,28 @@ func TestAcknowledgedDataDoesNotStayOnTheHostSocket(t *testing.T) {
 	}
 }
 
+// What is discarded now and then is not while the guest waits for data.
+func TestDiscardKeepsNobodyWaiting(t *testing.T) {
+	p := newEnv(t, setup{}).outbound()
+	_, c := p.live()
+	discards := 0
+	for round := range 4 * discardRuns {
+		before := c.acked
+		p.hostSends("x")
+		p.await(data(1+round, 1, "x"))
+		if c.acked != before {
+			t.Fatalf("round %d: %d bytes discarded before the guest got its own", round, before-c.acked)
+		}
+		p.send(pureAck(1, 2+round))
+		if c.acked <= before {
+			discards++
+		}
+	}
+	if discards < 4 || discards > 8 {
+		t.Errorf("discarded %d times in %d rounds, want once in 4 to 8", discards, 4*discardRuns)
+	}
+}
+
 func TestLazyDiscard(t *testing.T) {
 	rmem, err := os.ReadFile("/proc/sys/net/ipv4/tcp_rmem")
 	if err != nil {
