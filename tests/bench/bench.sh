@@ -1,8 +1,9 @@
 #!/bin/bash
 # Compare this pasta with a direct veth link, with Debian's pasta (package passt)
 # and with slirp4netns: one run, one machine, side by side. The tools take turns
-# run by run, so that a noisy machine is noisy for all of them; figures are
-# medians. Writes one table with ratios to docs/BENCHMARKS.md.
+# run by run, so that a noisy machine is noisy for all of them, in random order, so
+# that none always follows the same; figures are medians. Writes one table with
+# ratios to docs/BENCHMARKS.md.
 #
 # Needs no root (as root it runs everything as an ordinary user); see
 # tests/bats/lib/topology.bash for the network.
@@ -85,7 +86,7 @@ each_tool() {
 run_measure() {
 	local name=$1 run tool
 	for ((run = 1; run <= $(runs_of "$name"); run++)); do
-		for tool in ${TOOLS//,/ }; do
+		for tool in $(tr , '\n' <<<"$TOOLS" | shuf); do
 			if [ -z "${FAILED["$name $tool"]-}" ]; then
 				measure "$name" "$tool" || FAILED["$name $tool"]=1
 			fi

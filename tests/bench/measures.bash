@@ -27,7 +27,7 @@ measures() {
 # the kernel happens to place its processes: rr has many short runs.
 runs_of() {
 	case $1 in
-	rr-*) echo $((RUNS * 20)) ;;
+	rr-*) echo $((RUNS * 60)) ;;
 	startup | rr* | crr* | open-*) echo $((RUNS * 4)) ;;
 	rss-* | wakeups | hold-*) echo 1 ;;
 	*) echo "$RUNS" ;;
@@ -49,7 +49,7 @@ explain() {
 	tcp8-*) echo "Gbit/s, eight streams" ;;
 	tcp-*) echo "Gbit/s, one stream" ;;
 	udp-*) echo "Gbit/s delivered, 1400-byte datagrams sent as fast as possible" ;;
-	rr-*) echo "one-byte requests answered per second on one connection; twenty times as many runs, of a tenth of the time" ;;
+	rr-*) echo "one-byte requests answered per second on one connection; sixty times as many runs, of a tenth of the time" ;;
 	rr4-*) echo "the same on four connections at once; four times as many runs, of a quarter of the time" ;;
 	rrgo-*) echo "rr between programs that use Go's net package, whose scheduler has a large share in it; runs as for rr4" ;;
 	crr-*) echo "connect, request, answer, close: per second, one client; runs as for rr4" ;;
