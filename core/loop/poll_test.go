@@ -62,7 +62,7 @@ func TestPollingIsTriedAgain(t *testing.T) {
 	}
 }
 
-// A probe is asked between looks of the next Wait, and of no other, if that polls; an event
+// A probe is asked at all looks but the first of the next Wait, and of no other, if that polls; an event
 // that is there already comes first.
 func TestProbe(t *testing.T) {
 	for _, tt := range []struct {

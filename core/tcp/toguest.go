@@ -263,9 +263,9 @@ func (h *Handler) linkRetryAt() int64 {
 	return h.now + h.linkDelay
 }
 
-// discardLen and discardRuns are how many acknowledged bytes, from how many
-// batches, may stay on the host socket of an interactive connection, to save it a
-// system call per round. After more than a few bytes nothing may stay: the
+// discardLen is how many acknowledged bytes may stay on the host socket of an interactive
+// connection, to save it a system call per round. After discardRuns batches they go as soon
+// as there is nothing to send. After more than a few bytes nothing may stay: the
 // kernel opens a closed receive window only when its last buffer is read.
 const (
 	discardLen  = 16 << 10
@@ -299,7 +299,7 @@ func (h *Handler) discardDue(c *conn) bool {
 	if c.acked == 0 {
 		return false
 	}
-	c.deferred++
+	c.deferred = min(c.deferred+1, discardRuns)
 	if c.discardAt == 0 && c.acked > h.lazyLen {
 		c.discardAt = h.now + discardWithin
 	}

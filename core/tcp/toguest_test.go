@@ -252,8 +252,12 @@ func TestAcknowledgedDataDoesNotStayOnTheHostSocket(t *testing.T) {
 func TestDiscardKeepsNobodyWaiting(t *testing.T) {
 	p := newEnv(t, setup{}).outbound()
 	_, c := p.live()
-	discards := 0
-	for round := range 4 * discardRuns {
+	const rounds = 4 * discardRuns
+	discards, least, most := 0, 4, 8
+	if p.h.skipLen > 0 { // nothing may stay
+		least, most = rounds, rounds
+	}
+	for round := range rounds {
 		before := c.acked
 		p.hostSends("x")
 		p.await(data(1+round, 1, "x"))
@@ -265,8 +269,8 @@ func TestDiscardKeepsNobodyWaiting(t *testing.T) {
 			discards++
 		}
 	}
-	if discards < 4 || discards > 8 {
-		t.Errorf("discarded %d times in %d rounds, want once in 4 to 8", discards, 4*discardRuns)
+	if discards < least || discards > most {
+		t.Errorf("discarded %d times in %d rounds, want %d to %d times", discards, rounds, least, most)
 	}
 }
 
