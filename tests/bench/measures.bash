@@ -49,10 +49,10 @@ explain() {
 	tcp8-*) echo "Gbit/s, eight streams" ;;
 	tcp-*) echo "Gbit/s, one stream" ;;
 	udp-*) echo "Gbit/s delivered, 1400-byte datagrams sent as fast as possible" ;;
-	rr-*) echo "one-byte requests answered per second on one connection; sixty times as many runs, of a tenth of the time" ;;
+	rr-*) echo "one-byte requests answered per second on one connection; sixty times as many runs, of a tenth of a second" ;;
 	rr4-*) echo "the same on four connections at once; four times as many runs, of a quarter of the time" ;;
-	rrgo-*) echo "rr between programs that use Go's net package, whose scheduler has a large share in it; runs as for rr4" ;;
-	crr-*) echo "connect, request, answer, close: per second, one client; runs as for rr4" ;;
+	rrgo-*) echo "rr between programs that use Go's net package, whose scheduler has a large share in it; four times as many runs, of a quarter of the time" ;;
+	crr-*) echo "connect, request, answer, close: per second, one client; four times as many runs, of a quarter of the time" ;;
 	crr4-*) echo "the same of four clients at once" ;;
 	p99-change-*) echo "that, 99 % of all changes" ;;
 	request-change-*) echo "the part of that between the request of \`pesto\` and the answer of the daemon" ;;
@@ -210,17 +210,19 @@ cpu_ticks() {
 
 retransmissions() { inside "$1" "$2" nstat -asz TcpRetransSegs | awk '$1 == "TcpRetransSegs" { print $2 }'; }
 
-measure_rr() { PART=100 per_second rr "$(lean_server "${@:2}")" "$@"; }
-measure_rr4() { per_second "rr -clients 4" "$(lean_server "${@:2}")" "$@"; }
-measure_rrgo() { per_second "rr -go" "$(server "${@:2}")" "$@"; }
-measure_crr() { per_second crr "$(lean_server "${@:2}")" "$@"; }
-measure_crr4() { per_second "crr -clients 4" "$(lean_server "${@:2}")" "$@"; }
+measure_rr() { per_second 100 rr "$(lean_server "${@:2}")" "$@"; }
+measure_rr4() { per_second "$(quarter)" "rr -clients 4" "$(lean_server "${@:2}")" "$@"; }
+measure_rrgo() { per_second "$(quarter)" "rr -go" "$(server "${@:2}")" "$@"; }
+measure_crr() { per_second "$(quarter)" crr "$(lean_server "${@:2}")" "$@"; }
+measure_crr4() { per_second "$(quarter)" "crr -clients 4" "$(lean_server "${@:2}")" "$@"; }
 
-# per_second SUBCOMMAND SERVER NAME TOOL MTU DIRECTION VERSION: for PART (250) thousandths of
-# SECONDS_PER_RUN.
+# quarter of a run's usual time, in milliseconds.
+quarter() { echo $((SECONDS_PER_RUN * 250)); }
+
+# per_second MILLISECONDS SUBCOMMAND SERVER NAME TOOL MTU DIRECTION VERSION
 per_second() {
 	# shellcheck disable=SC2086 # a subcommand with its flags
-	figure "$3" "$4" from_client "${@:4:3}" "$NETTOOL" $1 -timeout 30s -for "$((SECONDS_PER_RUN * ${PART:-250}))ms" "$2"
+	figure "$4" "$5" from_client "${@:5:3}" "$NETTOOL" $2 -timeout 30s -for "$1ms" "$3"
 }
 
 measure_udp() { SCALE=1e9 figure "$1" "$2" flood "${@:2}"; }
