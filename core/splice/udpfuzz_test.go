@@ -2,6 +2,7 @@ package splice
 
 import (
 	"encoding/binary"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -10,9 +11,13 @@ import (
 )
 
 // udpTalk is what some clients and a server have said so far. Each datagram tells whose
-// it is and its number, the rest is a pattern.
+// it is, its number and the run, the rest is a pattern.
 type udpTalk struct {
-	t       *testing.T
+	t *testing.T
+	// run tells the datagrams of this talk from those of another: the fuzzer's workers
+	// share one network namespace, where the port of a socket that one has closed may
+	// be given to the other, and with it what is still sent there.
+	run     uint64
 	e       *udpEnv
 	clients [3]peer
 	// asked and answered are the numbers of datagrams by client, seen and back those of
@@ -26,16 +31,22 @@ type udpTalk struct {
 	reused bool
 }
 
-const talkHeader = 5
+const talkHeader = 13
 
-func talkDatagram(client int, number uint32, size int) []byte {
+func (u *udpTalk) datagram(client int, number uint32, size int) []byte {
 	b := make([]byte, talkHeader+size)
 	b[0] = byte(client)
 	binary.BigEndian.PutUint32(b[1:], number)
+	binary.BigEndian.PutUint64(b[5:], u.run)
 	for i := range b[talkHeader:] {
 		b[talkHeader+i] = pattern(i + int(number))
 	}
 	return b
+}
+
+// foreign tells whether a datagram is that of another talk.
+func (u *udpTalk) foreign(b []byte) bool {
+	return len(b) >= talkHeader && binary.BigEndian.Uint64(b[5:]) != u.run
 }
 
 // check reports a datagram that nobody sent, or an older one than the last.
@@ -48,7 +59,7 @@ func (u *udpTalk) check(b []byte, client int, sent uint32, last *uint32) {
 	if number <= *last || number > sent {
 		u.t.Fatalf("client %d: datagram %d after %d, of %d", client, number, *last, sent)
 	}
-	if string(b) != string(talkDatagram(client, number, len(b)-talkHeader)) {
+	if string(b) != string(u.datagram(client, number, len(b)-talkHeader)) {
 		u.t.Fatalf("client %d: datagram %d has changed", client, number)
 	}
 	*last = number
@@ -57,7 +68,7 @@ func (u *udpTalk) check(b []byte, client int, sent uint32, last *uint32) {
 // ask has client n send.
 func (u *udpTalk) ask(n, size int) {
 	u.asked[n]++
-	_, _ = sys.Send(u.clients[n].fd, talkDatagram(n, u.asked[n], size), sys.MsgNosignal|sys.MsgDontwait)
+	_, _ = sys.Send(u.clients[n].fd, u.datagram(n, u.asked[n], size), sys.MsgNosignal|sys.MsgDontwait)
 }
 
 // answer has the server take what is there and answer each datagram, if it is open.
@@ -70,6 +81,9 @@ func (u *udpTalk) answer() {
 		if len(b) < talkHeader || int(b[0]) >= len(u.clients) {
 			u.t.Fatalf("the server got % x", b[:min(len(b), 16)])
 		}
+		if u.foreign(b) {
+			continue
+		}
 		n := int(b[0])
 		u.check(b, n, u.asked[n], &u.seen[n])
 		_, port := u.one.From(0).AddrPort()
@@ -78,7 +92,7 @@ func (u *udpTalk) answer() {
 		}
 		u.ports[port] = n
 		u.answered[n]++
-		sendTo(u.t, u.e.server, u.one.From(0).Netip(), string(talkDatagram(n, u.answered[n], len(b)-talkHeader)))
+		sendTo(u.t, u.e.server, u.one.From(0).Netip(), string(u.datagram(n, u.answered[n], len(b)-talkHeader)))
 	}
 }
 
@@ -90,7 +104,7 @@ func (u *udpTalk) hear(n int) {
 		if errno != 0 {
 			return
 		}
-		if u.reused && k > 0 && int(b[0]) != n {
+		if u.foreign(b[:k]) || u.reused && k > 0 && int(b[0]) != n {
 			continue
 		}
 		u.check(b[:k], n, u.answered[n], &u.back[n])
@@ -122,7 +136,7 @@ func TestDatagramSeed(t *testing.T) {
 func talk(t *testing.T, ops []byte) *udpTalk {
 	t.Helper()
 	e := newUDPEnv(t, fwd.Splice, "127.0.0.1", UDPOptions{MaxFlows: 2, OneWay: time.Second, Stream: time.Minute})
-	u := &udpTalk{t: t, e: e, one: sys.NewRecvBatch(1, udpLen), ports: make(map[uint16]int)}
+	u := &udpTalk{t: t, run: rand.Uint64(), e: e, one: sys.NewRecvBatch(1, udpLen), ports: make(map[uint16]int)}
 	for n := range u.clients {
 		u.clients[n] = e.client()
 	}
