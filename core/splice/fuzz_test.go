@@ -78,9 +78,16 @@ func FuzzConnection(f *testing.F) {
 	f.Add([]byte{0xf0, 0xf1, 0x12, 0xf0, 0x62, 0x04, 0x14, 0xf0})
 	f.Add([]byte{0xf0, 0xf0, 0xf0, 0x24, 0x13, 0xff, 0x00})
 	f.Add([]byte{0xf0, 0xf0, 0xf0, 0xf0, 0x04, 0x02, 0x22, 0x32, 0x52, 0x44})
+	// Listeners for all inputs: what is left of a connection keeps the port of its
+	// listener for a minute (TIME-WAIT), and there are not enough for one each.
+	front, here := listen(f, "127.0.0.1")
+	back, at := listen(f, "127.0.0.1")
+	f.Cleanup(func() { sys.Close(front); sys.Close(back) })
 	f.Fuzz(func(t *testing.T, ops []byte) {
 		e := newEnv(t, Options{})
-		c, s := e.pair(fwd.Host, "127.0.0.1")
+		c := e.clientOf(front, here, fwd.Host, at)
+		e.quiet()
+		s := peer{t, accept(t, back)}
 		ends := [2]*end{{peer: c, open: true}, {peer: s, open: true}}
 		for _, op := range ops[:min(len(ops), 64)] {
 			x, other := ends[op>>3&1], ends[1-op>>3&1]

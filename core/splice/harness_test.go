@@ -214,6 +214,12 @@ func (e *env) client(pif fwd.Pif, at netip.AddrPort) peer {
 	e.t.Helper()
 	l, here := listen(e.t, at.Addr().String())
 	defer sys.Close(l)
+	return e.clientOf(l, here, pif, at)
+}
+
+// clientOf is client by way of l, which listens at here.
+func (e *env) clientOf(l int, here netip.AddrPort, pif fwd.Pif, at netip.AddrPort) peer {
+	e.t.Helper()
 	p := connectedTo(e.t, here, syscall.SOCK_STREAM)
 	e.h.Open(accept(e.t, l), fwd.Target{Pif: pif, Addr: packet.Addr(at.Addr().As16()), Port: at.Port()}, e.now())
 	return p
