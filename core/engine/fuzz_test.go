@@ -63,9 +63,10 @@ func newHost(t testing.TB) *host {
 	t.Helper()
 	h := &host{in: sys.NewRecvBatch(1, 4096), out: sys.NewSendBatch(1, 1)}
 	t.Cleanup(h.close)
-	for _, fam := range coretest.Families {
-		h.tcp = append(h.tcp, h.bind(t, fam.Loopback, syscall.SOCK_STREAM))
-		h.udp = append(h.udp, h.bind(t, fam.Loopback, syscall.SOCK_DGRAM))
+	for tries := 0; !h.bindAll(t); tries++ {
+		if tries == 100 {
+			t.Fatal("found no port that is free for TCP and UDP, IPv4 and IPv6")
+		}
 	}
 	for _, fd := range h.tcp {
 		if errno := sys.Listen(fd, 128); errno != 0 {
@@ -75,7 +76,28 @@ func newHost(t testing.TB) *host {
 	return h
 }
 
-// bind makes a socket on the common port, which the first call chooses.
+// bindAll makes the sockets on a common port, false if somebody has it for one of them.
+func (h *host) bindAll(t testing.TB) bool {
+	t.Helper()
+	h.close()
+	h.tcp, h.udp, h.port = nil, nil, 0
+	for _, fam := range coretest.Families {
+		stream := h.bind(t, fam.Loopback, syscall.SOCK_STREAM)
+		if stream < 0 {
+			return false
+		}
+		h.tcp = append(h.tcp, stream)
+		datagrams := h.bind(t, fam.Loopback, syscall.SOCK_DGRAM)
+		if datagrams < 0 {
+			return false
+		}
+		h.udp = append(h.udp, datagrams)
+	}
+	return true
+}
+
+// bind makes a socket on the common port, which the first call chooses; negative if
+// somebody has that.
 func (h *host) bind(t testing.TB, ip netip.Addr, typ int) int {
 	t.Helper()
 	addr := packet.AddrFrom(ip)
@@ -85,6 +107,10 @@ func (h *host) bind(t testing.TB, ip netip.Addr, typ int) int {
 	}
 	a := sys.MakeSockAddr(addr, h.port, 0)
 	if errno := sys.Bind(fd, &a); errno != 0 {
+		sys.Close(fd)
+		if errno == syscall.EADDRINUSE && h.port != 0 {
+			return -1
+		}
 		t.Fatal(errno)
 	}
 	if errno := sys.LocalAddr(fd, &a); errno != 0 {
