@@ -84,6 +84,8 @@ func FuzzConnection(f *testing.F) {
 	back, at := listen(f, "127.0.0.1")
 	f.Cleanup(func() { sys.Close(front); sys.Close(back) })
 	f.Fuzz(func(t *testing.T, ops []byte) {
+		discardAll(front) // of an input that failed
+		discardAll(back)
 		e := newEnv(t, Options{})
 		c := e.clientOf(front, here, fwd.Host, at)
 		e.quiet()

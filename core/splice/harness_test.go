@@ -198,14 +198,27 @@ func connectedTo(t testing.TB, at netip.AddrPort, typ int) peer {
 	return peer{t, fd}
 }
 
+// accept waits for a connection at l.
 func accept(t testing.TB, l int) int {
 	t.Helper()
 	var from sys.SockAddr
-	fd, errno := sys.Accept(l, &from)
-	if errno != 0 {
-		t.Fatalf("accept: %v", errno)
+	for end := time.Now().Add(patience); ; {
+		fd, errno := sys.Accept(l, &from)
+		if errno == 0 {
+			return fd
+		}
+		if errno != syscall.EAGAIN || time.Now().After(end) {
+			t.Fatalf("accept: %v", errno)
+		}
 	}
-	return fd
+}
+
+// discardAll closes the connections that wait at l.
+func discardAll(l int) {
+	var from sys.SockAddr
+	for fd, errno := sys.Accept(l, &from); errno == 0; fd, errno = sys.Accept(l, &from) {
+		sys.Close(fd)
+	}
 }
 
 // client makes a connection and hands its accepted half to the handler, which

@@ -78,11 +78,11 @@ func (u *udpTalk) answer() {
 			return
 		}
 		b := u.one.Payload(0)
-		if len(b) < talkHeader || int(b[0]) >= len(u.clients) {
-			u.t.Fatalf("the server got % x", b[:min(len(b), 16)])
-		}
 		if u.foreign(b) {
 			continue
+		}
+		if len(b) < talkHeader || int(b[0]) >= len(u.clients) {
+			u.t.Fatalf("the server got % x", b[:min(len(b), 16)])
 		}
 		n := int(b[0])
 		u.check(b, n, u.asked[n], &u.seen[n])

@@ -122,11 +122,11 @@ func addrOf(c *net.UDPConn) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
 
-// receive reads one datagram from c, waiting at most a second.
+// receive reads one datagram from c, waiting for it if need be.
 func receive(t testing.TB, c *net.UDPConn) ([]byte, netip.AddrPort) {
 	t.Helper()
 	b := make([]byte, 1<<16)
-	_ = c.SetReadDeadline(time.Now().Add(time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(coretest.Patience))
 	n, from, err := c.ReadFromUDPAddrPort(b)
 	if err != nil {
 		t.Fatalf("receive on host: %v", err)

@@ -16,7 +16,7 @@ import (
 // guestError turns the loop until the guest got an ICMP error.
 func (e *env) guestError() *coretest.Frame {
 	e.T.Helper()
-	for end := time.Now().Add(time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(coretest.Patience); time.Now().Before(end); {
 		e.turn()
 		for _, f := range e.Dev.Take(e.T) {
 			if f.Proto == packet.ProtoICMP || f.Proto == packet.ProtoICMPv6 {

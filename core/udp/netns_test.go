@@ -286,7 +286,7 @@ func awaitLocal(t *testing.T, c *net.UDPConn) {
 func receiveZone(t *testing.T, c *net.UDPConn) ([]byte, netip.AddrPort) {
 	t.Helper()
 	b := make([]byte, 100)
-	_ = c.SetReadDeadline(time.Now().Add(time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(coretest.Patience))
 	n, from, err := c.ReadFromUDPAddrPort(b)
 	if err != nil {
 		t.Fatalf("receive on host: %v", err)

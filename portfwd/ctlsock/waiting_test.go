@@ -43,11 +43,16 @@ func end(t *testing.T, fd int) *net.UnixConn {
 // open tells whether conn can still be read from.
 func open(t *testing.T, conn *net.UnixConn) bool {
 	t.Helper()
-	if err := conn.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+	raw, err := conn.SyscallConn()
+	if err != nil {
 		t.Fatal(err)
 	}
-	_, err := conn.Read(make([]byte, 1))
-	return errors.Is(err, os.ErrDeadlineExceeded)
+	var look error
+	err = raw.Read(func(fd uintptr) bool {
+		_, _, look = syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		return true
+	})
+	return err == nil && errors.Is(look, syscall.EAGAIN)
 }
 
 func TestWaiting(t *testing.T) {
