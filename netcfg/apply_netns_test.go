@@ -41,7 +41,7 @@ func apply(t *testing.T, n NamespacePlan) (Applied, HostState) {
 func settled(t *testing.T, c *rtnl.Conn) HostState {
 	t.Helper()
 	tentative := func(a rtnl.Addr) bool { return a.Flags&rtnl.AddrTentative != 0 }
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(500 * time.Millisecond); ; time.Sleep(time.Millisecond) {
 		state, err := Discover(c)
 		if err != nil {
 			t.Fatal(err)
